@@ -1,0 +1,58 @@
+package adapters
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dosewire/dosewire/internal/auth"
+	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// Deps is what the hub gives every adapter.
+type Deps struct {
+	Log       *slog.Logger
+	Now       func() time.Time
+	BaseURL   string // public URL without trailing slash
+	Routes    *Routes
+	Auth      *auth.Verifier
+	Directory *directory.Directory
+	Submit    Submitter
+	Records   Records
+	Devices   directory.Store
+	Keys      *ledger.Keyring
+	NATS      *nats.Conn
+	Healthy   func() error // nil when the recorder's lease is fresh
+}
+
+// Submitter brings a message to the recorder and waits for its word (streams.Caller).
+type Submitter interface {
+	Call(ctx context.Context, m streams.Message, wait time.Duration) (streams.Answer, error)
+}
+
+// Records reads what was recorded. Every method that returns plaintext stores an access row first.
+// internal/hub implements it over ledger.Reader and ledger.Keyring.
+type Records interface {
+	// Read returns the received bytes of a record.
+	Read(ctx context.Context, who Reader, record ledger.ID) (Plain, error)
+	// ReadAll is Read for several records with one access row.
+	ReadAll(ctx context.Context, who Reader, records []ledger.ID) ([]Plain, error)
+	ledger.Reader
+}
+
+// Reader says who reads, for the access row.
+type Reader struct {
+	Org, Patient, Client ledger.ID
+	Person, Purpose      string
+	Action               string
+}
+
+// Plain is a record, opened.
+type Plain struct {
+	Record ledger.Record
+	Body   []byte
+}

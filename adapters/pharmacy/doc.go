@@ -1,0 +1,12 @@
+// Package pharmacy is the REST of pharmacies: receive prescriptions by pulling, claim, hand over.
+//
+//	POST /fhir                                  a Bundle of MedicationDispenses, or a bare one
+//	POST /fhir/MedicationDispense
+//	GET  /fhir/MedicationDispense/{id}
+//	GET  /fhir/MedicationRequest/{id}           of what was delivered to it and is not another's now
+//	GET  /fhir/MedicationRequest/{id}/$original untouched bytes
+//	GET  /fhir/$deliveries
+//
+// What it promises is in adapters/rest. Pharmacies that speak NATS follow their durable consumer
+// org-<org>, which the hub makes, and need none of this.
+package pharmacy

@@ -1,0 +1,28 @@
+package pharmacy
+
+import (
+	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/adapters/rest"
+	"github.com/dosewire/dosewire/internal/auth"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// Options has nothing to set yet.
+type Options struct{}
+
+// Spec is the adapter.
+func Spec() adapters.Spec { return adapters.Define("pharmacy", open) }
+
+func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
+	s := rest.New(d)
+	take := s.Take(streams.TypeBundle, streams.TypeMedicationDispense)
+	d.Routes.System("POST /fhir", auth.Pharmacy, take)
+	d.Routes.System("POST /fhir/{$}", auth.Pharmacy, take)
+	d.Routes.System("POST /fhir/MedicationDispense", auth.Pharmacy, s.Take(streams.TypeMedicationDispense))
+	d.Routes.System("GET /fhir/MedicationDispense/{id}", auth.Pharmacy, s.ReadDispense())
+	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Pharmacy, s.ReadRequest())
+	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Pharmacy, s.ReadRequest())
+	d.Routes.System("GET /fhir/MedicationRequest/{id}/$original", auth.Pharmacy, s.Original())
+	d.Routes.System("GET /fhir/$deliveries", auth.Pharmacy, s.Deliveries())
+	return nil, nil
+}

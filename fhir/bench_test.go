@@ -1,0 +1,63 @@
+package fhir_test
+
+import (
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/dosewire/dosewire/fhir"
+)
+
+// BenchmarkMedicationRequest measures one prescription as the hub takes it in, beside SHA-256 of the
+// same bytes.
+func BenchmarkMedicationRequest(b *testing.B) {
+	body := ours(b, "medicationrequest.json")
+	b.Run("sha256", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			sha256.Sum256(body)
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := fhir.Decode(body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("decode+validate", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		b.ReportAllocs()
+		for b.Loop() {
+			d, err := fhir.Decode(body)
+			if err != nil || fhir.Validate(d) != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("decode+validate+read+complete", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		b.ReportAllocs()
+		for b.Loop() {
+			d, err := fhir.Decode(body)
+			if err != nil || fhir.Validate(d) != nil {
+				b.Fatal(err)
+			}
+			m, _ := fhir.Read(d)
+			fhir.Complete(d, m.Requests[0])
+		}
+	})
+}
+
+// ours reads one of our own examples.
+func ours(t testing.TB, name string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}

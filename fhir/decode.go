@@ -1,0 +1,301 @@
+package fhir
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
+
+// node is one value of the text. Nodes stand in text order, so that a value's subtree is the run from
+// its index to next.
+type node struct {
+	keyStart, keyEnd uint32 // the name, between its quotes; equal for elements of an array
+	start, end       uint32 // the value, quotes and brackets included
+	next             uint32 // index of the node after this subtree
+	kind             kind
+	escaped          bool // the string holds a backslash
+	keyEscaped       bool
+}
+
+type kind byte
+
+const (
+	absent kind = iota
+	object
+	array
+	str
+	number
+	boolean
+	null
+)
+
+// decoder builds the nodes of one body in a single pass.
+type decoder struct {
+	body  []byte
+	pos   int
+	depth int
+	nodes []node
+}
+
+func (d *decoder) decode() error {
+	if !utf8.Valid(d.body) {
+		return d.fail(fault.CodeEncoding, firstInvalid(d.body))
+	}
+	if strings.HasPrefix(string(d.body[:min(3, len(d.body))]), "\ufeff") {
+		return d.fail(fault.CodeEncoding, 0)
+	}
+	if d.space(); d.peek() != '{' {
+		return d.fail(fault.CodeSyntax, d.pos)
+	}
+	if err := d.value(node{}); err != nil {
+		return err
+	}
+	if d.space(); d.pos < len(d.body) {
+		return d.fail(fault.CodeSyntax, d.pos)
+	}
+	return nil
+}
+
+// fail names the place of a fault.
+func (d *decoder) fail(code fault.Code, offset int) error {
+	line, col := place(d.body, min(offset, len(d.body)))
+	return fault.Of(code).At(fmt.Sprintf("%d:%d", line, col))
+}
+
+// peek is the next byte, 0 at the end. (A NUL in the text is no JSON anywhere, so they need no telling
+// apart.)
+func (d *decoder) peek() byte {
+	if d.pos < len(d.body) {
+		return d.body[d.pos]
+	}
+	return 0
+}
+
+func (d *decoder) space() {
+	for d.pos < len(d.body) {
+		switch d.body[d.pos] {
+		case ' ', '\n', '\t', '\r':
+			d.pos++
+		default:
+			return
+		}
+	}
+}
+
+// value reads the value at pos into n, which brings its name.
+func (d *decoder) value(n node) error {
+	if len(d.nodes) == MaxNodes {
+		return d.fail(fault.CodeNodes, d.pos)
+	}
+	at := len(d.nodes)
+	n.start = uint32(d.pos)
+	d.nodes = append(d.nodes, n)
+	k, escaped, err := d.content(at)
+	if err != nil {
+		return err
+	}
+	done := &d.nodes[at]
+	done.kind, done.escaped, done.end, done.next = k, escaped, uint32(d.pos), uint32(len(d.nodes))
+	return nil
+}
+
+func (d *decoder) content(at int) (k kind, escaped bool, err error) {
+	switch c := d.peek(); c {
+	case '{':
+		if err = d.enter(); err == nil {
+			err = d.object(at)
+		}
+		d.depth--
+		return object, false, err
+	case '[':
+		if err = d.enter(); err == nil {
+			err = d.array()
+		}
+		d.depth--
+		return array, false, err
+	case '"':
+		escaped, err = d.string()
+		return str, escaped, err
+	case 't':
+		return boolean, false, d.word("true")
+	case 'f':
+		return boolean, false, d.word("false")
+	case 'n':
+		return null, false, d.word("null")
+	default:
+		if c == '-' || isDigit(c) {
+			return number, false, d.number()
+		}
+		return 0, false, d.fail(fault.CodeSyntax, d.pos)
+	}
+}
+
+func (d *decoder) enter() error {
+	if d.depth++; d.depth > MaxDepth {
+		return d.fail(fault.CodeDepth, d.pos)
+	}
+	d.pos++
+	d.space()
+	return nil
+}
+
+func (d *decoder) object(at int) error {
+	if d.peek() == '}' {
+		d.pos++
+		return nil
+	}
+	for {
+		if err := d.member(); err != nil {
+			return err
+		}
+		switch d.space(); d.peek() {
+		case ',':
+			d.pos++
+			d.space()
+		case '}':
+			d.pos++
+			return d.distinct(at)
+		default:
+			return d.fail(fault.CodeSyntax, d.pos)
+		}
+	}
+}
+
+func (d *decoder) member() error {
+	if d.peek() != '"' {
+		return d.fail(fault.CodeSyntax, d.pos)
+	}
+	n := node{keyStart: uint32(d.pos + 1)}
+	var err error
+	if n.keyEscaped, err = d.string(); err != nil {
+		return err
+	}
+	n.keyEnd = uint32(d.pos - 1)
+	if d.space(); d.peek() != ':' {
+		return d.fail(fault.CodeSyntax, d.pos)
+	}
+	d.pos++
+	d.space()
+	return d.value(n)
+}
+
+func (d *decoder) array() error {
+	if d.peek() == ']' {
+		d.pos++
+		return nil
+	}
+	for {
+		if err := d.value(node{}); err != nil {
+			return err
+		}
+		switch d.space(); d.peek() {
+		case ',':
+			d.pos++
+			d.space()
+		case ']':
+			d.pos++
+			return nil
+		default:
+			return d.fail(fault.CodeSyntax, d.pos)
+		}
+	}
+}
+
+func (d *decoder) word(w string) error {
+	if end := d.pos + len(w); end <= len(d.body) && string(d.body[d.pos:end]) == w {
+		d.pos = end
+		return nil
+	}
+	return d.fail(fault.CodeSyntax, d.pos)
+}
+
+// number reads the grammar of RFC 8259 §6.
+func (d *decoder) number() error {
+	if d.peek() == '-' {
+		d.pos++
+	}
+	switch c := d.peek(); {
+	case c == '0':
+		d.pos++
+	case isDigit(c):
+		d.digits()
+	default:
+		return d.fail(fault.CodeSyntax, d.pos)
+	}
+	if d.peek() == '.' {
+		d.pos++
+		if !d.digits() {
+			return d.fail(fault.CodeSyntax, d.pos)
+		}
+	}
+	if c := d.peek(); c == 'e' || c == 'E' {
+		d.pos++
+		if c = d.peek(); c == '+' || c == '-' {
+			d.pos++
+		}
+		if !d.digits() {
+			return d.fail(fault.CodeSyntax, d.pos)
+		}
+	}
+	return nil
+}
+
+func (d *decoder) digits() bool {
+	start := d.pos
+	for isDigit(d.peek()) {
+		d.pos++
+	}
+	return d.pos > start
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// few is the number of members up to which comparing all pairs beats a map.
+const few = 24
+
+// distinct refuses an object that gives a name twice, also when an escape hides it.
+func (d *decoder) distinct(at int) error {
+	var seen map[string]struct{}
+	count := 0
+	for i := at + 1; i < len(d.nodes); i = int(d.nodes[i].next) {
+		if count++; count == few {
+			seen = make(map[string]struct{}, 2*few)
+			for j := at + 1; j < i; j = int(d.nodes[j].next) {
+				seen[string(d.key(j))] = struct{}{}
+			}
+		}
+		key := d.key(i)
+		if d.given(seen, at, i, key) {
+			return d.fail(fault.CodeDuplicateKey, int(d.nodes[i].keyStart)-1)
+		}
+		if seen != nil {
+			seen[string(key)] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// given reports whether a member of the object at, before the one at i, has the name key.
+func (d *decoder) given(seen map[string]struct{}, at, i int, key []byte) bool {
+	if seen != nil {
+		_, ok := seen[string(key)]
+		return ok
+	}
+	for j := at + 1; j < i; j = int(d.nodes[j].next) {
+		if string(d.key(j)) == string(key) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decoder) key(i int) []byte {
+	n := &d.nodes[i]
+	key := d.body[n.keyStart:n.keyEnd]
+	if n.keyEscaped {
+		return unescape(key)
+	}
+	return key
+}

@@ -1,0 +1,151 @@
+package fhir
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+type digest [sha256.Size]byte
+
+// freezer writes the canonical text of fields that must not change: members sorted by name, no white
+// space, strings in one spelling, numbers as sent (1.0 is not 1: precision is meaning in FHIR). A
+// reference is written as the identity of what it leads to, so that a message sent again with other
+// urn:uuids stays equal.
+type freezer struct {
+	scope   *scope
+	digests map[uint32]digest // of referenced resources, so that each is read once
+}
+
+// request freezes subject, medication, dosage, quantity, repeats and requester (PROTOCOL §2).
+func (f *freezer) request(q element, home int) []byte {
+	order := q.member("dispenseRequest")
+	medication := q.choice("medication")
+	w := canonical{f, home, nil}
+	for _, part := range []element{
+		q.member("subject"), medication, q.member("dosageInstruction"),
+		order.member("quantity"), order.member("numberOfRepeatsAllowed"), q.member("requester"),
+	} {
+		w.value(part)
+		w.out = append(w.out, '\n')
+	}
+	return w.out
+}
+
+// dispense freezes all of a MedicationDispense that is not about when, why and in which state.
+func (f *freezer) dispense(md element, home int) []byte {
+	w := canonical{f, home, nil}
+	w.object(md, func(name string) bool {
+		switch strings.TrimPrefix(name, "_") {
+		case "id", "meta", "text", "contained", "status", "statusReasonCodeableConcept", "statusReasonReference", "whenPrepared", "whenHandedOver":
+			return false
+		}
+		return true
+	})
+	return w.out
+}
+
+// identity is the digest of what a resource is: its business identifiers, else its lasting id, else
+// its content. What it is made of is what a medicine is, so Medication and Substance go by content.
+func (f *freezer) identity(t target) digest {
+	if d, ok := f.digests[t.at]; ok {
+		return d
+	}
+	f.digests[t.at] = digest{} // a circle of references ends here
+	w := canonical{f, t.home, []byte(t.typ())}
+	ids := identifiers(t.member("identifier"))
+	switch content := t.typ() == "Medication" || t.typ() == "Substance"; {
+	case !content && len(ids) > 0:
+		slices.SortFunc(ids, func(a, b Identifier) int {
+			return strings.Compare(a.System+"|"+a.Value, b.System+"|"+b.Value)
+		})
+		for _, id := range ids {
+			w.out = strconv.AppendQuote(w.out, id.System+"|"+id.Value)
+		}
+	case !content && t.lasting() != "":
+		w.out = append(append(w.out, '/'), t.lasting()...)
+	default:
+		w.object(t.element, func(name string) bool {
+			switch name {
+			case "id", "meta", "text", "contained":
+				return false
+			}
+			return true
+		})
+	}
+	d := digest(sha256.Sum256(w.out))
+	f.digests[t.at] = d
+	return d
+}
+
+// canonical is the text in the making, of elements that stand in the entry home.
+type canonical struct {
+	*freezer
+	home int
+	out  []byte
+}
+
+func (w *canonical) value(e element) {
+	switch e.kind() {
+	case object:
+		if e.member("reference").kind() == str {
+			w.reference(e)
+			return
+		}
+		w.object(e, func(string) bool { return true })
+	case array:
+		w.out = append(w.out, '[')
+		for item := range e.items() {
+			w.value(item)
+			w.out = append(w.out, ',')
+		}
+		w.out = append(w.out, ']')
+	case str:
+		w.text(e.text())
+	default:
+		w.out = append(w.out, e.raw()...)
+	}
+}
+
+// reference writes who is meant; display and type are only words about it.
+func (w *canonical) reference(e element) {
+	if to := w.scope.resolve(e, w.home); to.present() {
+		d := w.identity(to)
+		w.out = append(append(w.out, '#'), d[:]...)
+		return
+	}
+	if ids := identifiersIn(e); len(ids) > 0 {
+		w.text(ids[0].System + "|" + ids[0].Value)
+		return
+	}
+	w.text(e.member("reference").text())
+}
+
+func (w *canonical) object(e element, keep func(name string) bool) {
+	type named struct {
+		name string
+		element
+	}
+	var members []named
+	for m := range e.items() {
+		if name := m.name(); keep(name) {
+			members = append(members, named{name, m})
+		}
+	}
+	slices.SortFunc(members, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	w.out = append(w.out, '{')
+	for _, m := range members {
+		w.text(m.name)
+		w.out = append(w.out, ':')
+		w.value(m.element)
+		w.out = append(w.out, ',')
+	}
+	w.out = append(w.out, '}')
+}
+
+// text writes a string between quotes with its length before it, so that nothing inside can end it.
+func (w *canonical) text(s string) {
+	w.out = strconv.AppendInt(w.out, int64(len(s)), 10)
+	w.out = append(append(append(w.out, '"'), s...), '"')
+}

@@ -1,0 +1,145 @@
+package rx
+
+import "github.com/dosewire/dosewire/internal/fault"
+
+// handOver records that a patient received a medicine. It is never refused here: what conflicts is
+// flagged, and the clinic, the present pharmacy and the patient are told.
+func handOver(d *step) {
+	flags, pending, present := d.conflicts(), d.CancelPending, d.receiver()
+	number := d.dispensed()
+
+	d.forward(d.Clinic)
+	switch {
+	case pending && !d.live():
+		d.tell(d.Clinic, fault.CodeCompleted) // the cancel's final word: too late, dispensed
+	case flags != nil:
+		d.tell(d.Clinic, fault.CodeFlagged)
+	}
+	if flags != nil && present != d.e.Org {
+		d.tell(present, fault.CodeFlagged)
+	}
+	if number > 0 {
+		d.effects = append(d.effects, Effect{Kind: TakeFill, Org: d.e.Org, Number: number})
+	}
+	if flags == nil {
+		d.wake(WakeDispensed)
+		return
+	}
+	d.wake(WakeConflict)
+	d.answer = Answer{Code: fault.CodeFlagged, Flags: flags}
+}
+
+// conflicts names all that is wrong with handing over now; nil is nothing.
+func (d *step) conflicts() (flags []string) {
+	for _, c := range [...]struct {
+		flag string
+		is   bool
+	}{
+		{FlagLate, d.late()},
+		{FlagOverFills, d.FillsDone >= d.FillsAllowed},
+		{FlagAfterExpiry, d.Phase == Expired},
+		{FlagAfterCancel, d.afterCancel()},
+		{FlagOtherHolder, d.Holder != "" && d.Holder != d.e.Org},
+		{FlagOnHold, d.OnHold},
+		{FlagTooEarly, d.now < d.ValidFrom},
+	} {
+		if c.is {
+			flags = append(flags, c.flag)
+		}
+	}
+	return flags
+}
+
+// late reports that the sender's right to the fill has ended: the claim it speaks of, by its own
+// number or by its dispense, is not the current one; or it refused the prescription, or the fill that
+// is free was sent to another pharmacy.
+func (d *step) late() bool {
+	if d.e.Org == d.Holder {
+		return d.e.OldClaim != 0 && d.e.OldClaim != d.Claim || d.e.Stated != 0 && d.e.Stated != d.Claim
+	}
+	return d.e.OldClaim != 0 || d.e.Stated != 0 || d.declinedBy(d.e.Org) || d.Phase == Ready && routedHere(d) != ""
+}
+
+// afterCancel reports that the clinic did not want this hand-over any more.
+func (d *step) afterCancel() bool {
+	switch d.Phase {
+	case Cancelled, Replaced:
+		return true
+	case Completed:
+		return d.Ended && d.FillsDone < d.FillsAllowed
+	}
+	return d.CancelPending
+}
+
+// dispensed takes the hand-over into the state and returns the number of the fill that it closed, 0
+// for a part of one.
+func (d *step) dispensed() int {
+	own, late := d.e.Org == d.Holder, d.late()
+	if d.e.Partial {
+		d.part(own, late)
+		return 0
+	}
+	if d.Holder == "" && d.e.OldClaim == 0 {
+		d.Claim++ // claim and hand-over in one decision
+	}
+	d.FillsDone++
+	d.Numbered++
+	d.LastPharmacy, d.LastDispense, d.LastAt = d.e.Org, d.e.Dispense, d.now
+	if d.live() && (own || d.Holder == "" || d.FillsDone >= d.FillsAllowed) {
+		d.free() // another holder keeps its hold only while there is a fill for it
+	}
+	return d.Numbered
+}
+
+// part keeps the hold of its holder, and gives it to who hands over a part of a fill that is free. A
+// part from anybody else is a fact without a consequence.
+func (d *step) part(own, late bool) {
+	switch {
+	case own:
+		d.Phase = Collect
+		d.extend(LeaseCollect)
+	case d.Phase == Ready && !late:
+		d.take(Collect, LeaseCollect)
+	default:
+		return
+	}
+	d.Part = true
+}
+
+// withdraw takes back what was entered in error: the sender's claim, or its hand-over.
+func withdraw(d *step) {
+	own := d.held() && d.e.Org == d.Holder
+	switch {
+	case own && fenced(d) == "":
+		d.giveBack(WakeReleased)
+	case d.lastFill():
+		d.undo()
+	case own:
+		d.refuse(fenced(d))
+	case meaning(d.e.OldStatus) == HandOver:
+		d.refuse(fault.CodeStaleClaim) // a later fill was handed over, or the window is over
+	default:
+		d.refuse(fault.CodeNotHolder)
+	}
+}
+
+// lastFill reports whether the event's dispense is the latest hand-over, within the window.
+func (d *step) lastFill() bool {
+	return d.LastPharmacy != "" && d.LastPharmacy == d.e.Org && d.LastDispense == d.e.Dispense &&
+		d.now < d.LastAt+WithdrawWindow.Milliseconds()
+}
+
+// undo restores the fill of the latest hand-over. What is completed opens again, unless the clinic
+// has ended it; its next hand-over gets a new number.
+func (d *step) undo() {
+	d.FillsDone--
+	d.LastPharmacy, d.LastDispense, d.LastAt = "", "", 0
+	if d.Phase == Completed && !d.Ended && d.FillsDone < d.FillsAllowed {
+		d.Phase = Ready
+	}
+	d.forward(d.Clinic)
+	if other := d.receiver(); other != d.e.Org {
+		d.tell(other, fault.CodeFlagged)
+	}
+	d.wake(WakeReleased)
+}

@@ -1,0 +1,128 @@
+package fhir
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
+
+// string reads from quote to quote.
+func (d *decoder) string() (escaped bool, err error) {
+	d.pos++
+	for {
+		d.pos = plain(d.body, d.pos)
+		switch c := d.peek(); {
+		case c == '"':
+			d.pos++
+			return escaped, nil
+		case c == '\\':
+			escaped = true
+			if err := d.escape(); err != nil {
+				return true, err
+			}
+		default: // the end, or a control character that must be escaped
+			return escaped, d.fail(fault.CodeSyntax, d.pos)
+		}
+	}
+}
+
+// plain skips what needs no look inside a string, eight bytes at a time: the tests for a zero byte,
+// of x less n and of x xor n, are the well-known ones.
+func plain(b []byte, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := w^(ones*'"'), w^(ones*'\\')
+		hit := (w - ones*0x20) &^ w
+		hit |= (quote - ones) &^ quote
+		hit |= (slash - ones) &^ slash
+		if hit &= highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c < 0x20 || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return i
+}
+
+// escape reads one escape. Besides lone surrogates it refuses the control characters that no FHIR
+// string may hold (R4 §2.24.0.1: below U+0020 only tab, line feed and carriage return).
+func (d *decoder) escape() error {
+	start := d.pos
+	d.pos++
+	switch c := d.peek(); c {
+	case '"', '\\', '/', 'n', 'r', 't':
+		d.pos++
+		return nil
+	case 'b', 'f':
+		return d.fail(fault.CodeEncoding, start)
+	case 'u':
+		return d.unicode(start)
+	default:
+		return d.fail(fault.CodeSyntax, start)
+	}
+}
+
+func (d *decoder) unicode(start int) error {
+	r, ok := hex4(d.body, d.pos+1)
+	if !ok {
+		return d.fail(fault.CodeSyntax, start)
+	}
+	d.pos += 5
+	switch {
+	case r < 0x20 && r != '\t' && r != '\n' && r != '\r':
+		return d.fail(fault.CodeEncoding, start)
+	case r < 0xD800 || r > 0xDFFF:
+		return nil
+	case r >= 0xDC00: // a second half without its first
+		return d.fail(fault.CodeEncoding, start)
+	}
+	if d.pos+1 < len(d.body) && d.body[d.pos] == '\\' && d.body[d.pos+1] == 'u' {
+		low, ok := hex4(d.body, d.pos+2)
+		if !ok {
+			return d.fail(fault.CodeSyntax, d.pos)
+		}
+		if low >= 0xDC00 && low <= 0xDFFF {
+			d.pos += 6
+			return nil
+		}
+	}
+	return d.fail(fault.CodeEncoding, start)
+}
+
+func hex4(b []byte, i int) (r rune, ok bool) {
+	if i+4 > len(b) {
+		return 0, false
+	}
+	for _, c := range b[i : i+4] {
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// firstInvalid is the offset of the first byte that is no UTF-8.
+func firstInvalid(b []byte) int {
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(b)
+}

@@ -1,0 +1,10 @@
+// Command bench measures a user's unit, the recorded prescription, beside references in the same run:
+// a bare Go handler that does one committed INSERT of the same bytes, and COPY of the same rows into
+// the same tables. It prints ratios, because machines differ and are shared.
+//
+//	go run ./internal/bench -stores postgres,sqlite -seconds 5
+//
+// The hub runs as a process of its own, with validation, sealing, ledger and announcing on, so that
+// its resident memory can be read; so does the bare handler. All traffic is on loopback and every
+// loop is bounded.
+package main

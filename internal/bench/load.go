@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// patients is how many people the prescriptions are for: most are known to the hub, some are new.
+const patients = 5000
+
+// order is prescription number n of a run: about 2 kB, its own identifier, one of the patients.
+func order(run string, n int) []byte {
+	p := n % patients
+	return fmt.Appendf(nil, `{
+  "resourceType": "MedicationRequest",
+  "id": "rx-%[1]s-%[2]d",
+  "contained": [
+    {"resourceType": "Patient", "id": "pat",
+      "identifier": [{"use": "official", "system": "https://clinic.example/mrn", "value": "MRN-%06[3]d"}],
+      "name": [{"use": "official", "family": "Bench%[3]d", "given": ["Person"]}],
+      "gender": "female", "birthDate": "1970-01-02",
+      "address": [{"line": ["1 Test Street"], "city": "Millbrook", "postalCode": "00000", "country": "US"}]},
+    {"resourceType": "Practitioner", "id": "prac",
+      "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1093817465"}],
+      "name": [{"family": "Okafor", "given": ["Ngozi"], "prefix": ["Dr"]}]},
+    {"resourceType": "Medication", "id": "med",
+      "code": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "308191", "display": "amoxicillin 500 MG Oral Capsule"}],
+        "text": "Amoxicillin 500 mg capsules"}}
+  ],
+  "identifier": [{"use": "official", "system": "https://clinic.example/prescription", "value": "%[1]s-%[2]d"}],
+  "status": "active", "intent": "order", "priority": "routine",
+  "medicationReference": {"reference": "#med"},
+  "subject": {"reference": "#pat"},
+  "authoredOn": "2026-11-16T09:12:00-05:00",
+  "requester": {"reference": "#prac"},
+  "note": [{"text": "Finish the whole course, also when the symptoms are gone."}],
+  "dosageInstruction": [{"sequence": 1, "text": "Take one capsule three times a day for seven days",
+    "timing": {"repeat": {"boundsDuration": {"value": 7, "unit": "day", "system": "http://unitsofmeasure.org", "code": "d"}, "frequency": 3, "period": 1, "periodUnit": "d"}},
+    "route": {"coding": [{"system": "http://snomed.info/sct", "code": "26643006", "display": "Oral route"}]},
+    "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "capsule", "system": "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm", "code": "CAP"}}]}],
+  "dispenseRequest": {"validityPeriod": {"start": "2026-01-01", "end": "2030-12-31"}, "numberOfRepeatsAllowed": 0,
+    "quantity": {"value": 21, "unit": "capsule", "system": "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm", "code": "CAP"},
+    "performer": {"type": "Organization", "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1558203947"}}}
+}
+`, run, n, p)
+}
+
+// sample is one load: how many were answered with success, how fast.
+type sample struct {
+	Done      int
+	Failed    int
+	Elapsed   time.Duration
+	latencies []time.Duration
+}
+
+func (s sample) rate() float64 { return float64(s.Done) / s.Elapsed.Seconds() }
+
+func (s sample) quantile(q float64) time.Duration {
+	if len(s.latencies) == 0 {
+		return 0
+	}
+	slices.Sort(s.latencies)
+	return s.latencies[min(len(s.latencies)-1, int(q*float64(len(s.latencies))))]
+}
+
+// target is where prescriptions are posted.
+type target struct {
+	url   string
+	token string
+}
+
+func client(connections int) *http.Client {
+	return &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{
+		MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true}}
+}
+
+func post(ctx context.Context, c *http.Client, t target, key string, body []byte) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header["Content-Type"] = []string{"application/fhir+json"}
+	r.Header["Idempotency-Key"] = []string{key}
+	r.Header["Prefer"] = []string{"return=minimal"}
+	if t.token != "" {
+		r.Header["Authorization"] = []string{"Bearer " + t.token}
+	}
+	resp, err := c.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusCreated {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// saturate posts with so many requests in flight for so long.
+func saturate(ctx context.Context, t target, run string, inFlight int, d time.Duration) sample {
+	c := client(inFlight)
+	defer c.CloseIdleConnections()
+	var next, failed atomic.Int64
+	perWorker := make([][]time.Duration, inFlight)
+	began := time.Now()
+	var wg sync.WaitGroup
+	for w := range inFlight {
+		wg.Go(func() {
+			for time.Since(began) < d {
+				n := int(next.Add(1))
+				body := order(run, n)
+				at := time.Now()
+				if err := post(ctx, c, t, run+"-"+strconv.Itoa(n), body); err != nil {
+					failed.Add(1)
+					continue
+				}
+				perWorker[w] = append(perWorker[w], time.Since(at))
+			}
+		})
+	}
+	wg.Wait()
+	s := sample{Failed: int(failed.Load()), Elapsed: time.Since(began)}
+	for _, l := range perWorker {
+		s.Done += len(l)
+		s.latencies = append(s.latencies, l...)
+	}
+	return s
+}
+
+// pace posts at a fixed rate, each request started on time whether or not earlier ones are answered,
+// so that a stall is seen by all who would have met it.
+func pace(ctx context.Context, t target, run string, perSecond int, d time.Duration) sample {
+	c := client(64)
+	defer c.CloseIdleConnections()
+	total := int(d.Seconds() * float64(perSecond))
+	latencies := make([]time.Duration, total)
+	var failed atomic.Int64
+	began := time.Now()
+	var wg sync.WaitGroup
+	for n := range total {
+		due := began.Add(time.Duration(n) * time.Second / time.Duration(perSecond))
+		time.Sleep(time.Until(due)) // the pace is what is measured
+		wg.Go(func() {
+			if err := post(ctx, c, t, run+"-"+strconv.Itoa(n), order(run, n)); err != nil {
+				failed.Add(1)
+			}
+			latencies[n] = time.Since(due)
+		})
+	}
+	wg.Wait()
+	return sample{Done: total - int(failed.Load()), Failed: int(failed.Load()), Elapsed: time.Since(began), latencies: latencies}
+}

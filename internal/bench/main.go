@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == "bare" {
+		exit(bare(context.Background(), os.Args[2], os.Args[3]))
+		return
+	}
+	stores := flag.String("stores", "postgres,sqlite", "which `stores`, separated by commas")
+	seconds := flag.Int("seconds", 5, "how long each load runs")
+	backlog := flag.Int("backlog", 20000, "messages of the backlog that is drained")
+	out := flag.String("json", "", "write the figures to this `file` too")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx, strings.Split(*stores, ","), time.Duration(*seconds)*time.Second, *backlog, *out))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// figure is one line of the report. Ratio is against the reference in the same run; 0 = none.
+type figure struct {
+	Store     string  `json:"store"`
+	What      string  `json:"what"`
+	Value     float64 `json:"value"`
+	Unit      string  `json:"unit"`
+	Reference float64 `json:"reference,omitempty"`
+	Ratio     float64 `json:"ratio,omitempty"`
+}
+
+// report collects and prints.
+type report struct{ figures []figure }
+
+func (r *report) add(store, what string, value float64, unit string, reference float64) {
+	f := figure{Store: store, What: what, Value: value, Unit: unit, Reference: reference}
+	line := fmt.Sprintf("  %-9s %-34s %10.1f %-4s", store, what, value, unit)
+	if reference > 0 {
+		f.Ratio = value / reference
+		line += fmt.Sprintf("  reference %10.1f  ratio %.2f", reference, f.Ratio)
+	}
+	r.figures = append(r.figures, f)
+	fmt.Println(line)
+}
+
+func run(ctx context.Context, stores []string, d time.Duration, backlog int, out string) error {
+	dir, err := os.MkdirTemp("", "dosewire-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // the database's user must reach its own folder
+		return err
+	}
+	fmt.Printf("dosewire bench: %s, %d cores, prescription of %d bytes, %d patients, %v a load\n",
+		runtime.Version(), runtime.NumCPU(), len(order("x", 1)), patients, d)
+	r := &report{}
+	for _, store := range stores {
+		if err := benchStore(ctx, r, store, filepath.Join(dir, store), d, backlog); err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+	}
+	if out == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r.figures, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, append(text, '\n'), 0o644)
+}
+
+// benchStore measures one kind of store: the loads beside the bare handler, then the drain.
+func benchStore(ctx context.Context, r *report, store, dir string, d time.Duration, backlog int) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	db, err := openDatabases(ctx, store, dir)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	h, err := startHub(ctx, filepath.Join(dir, "data"), db)
+	if err != nil {
+		return err
+	}
+	defer h.stop()
+	b, err := startBare(ctx, store, db.bare)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+
+	saturate(ctx, h.target, "warm", 16, time.Second) // patients, prepared statements, page caches
+	saturate(ctx, b.target, "warm", 16, time.Second)
+	for _, inFlight := range []int{1, 16, 256} {
+		// alternate, so that what else the machine does meets both
+		var ours, theirs sample
+		for round := range 2 {
+			run := fmt.Sprintf("s%d-%d", inFlight, round)
+			theirs = theirs.plus(saturate(ctx, b.target, run, inFlight, d/2))
+			ours = ours.plus(saturate(ctx, h.target, run, inFlight, d/2))
+		}
+		what := fmt.Sprintf("POST to 201, %d in flight", inFlight)
+		r.add(store, what, ours.rate(), "/s", theirs.rate())
+		r.add(store, what+", p99", ms(ours.quantile(0.99)), "ms", 0)
+		if ours.Failed > 0 {
+			return fmt.Errorf("%s: %d requests failed", what, ours.Failed)
+		}
+	}
+	paced := pace(ctx, h.target, "p", 200, d)
+	r.add(store, "at 200/s, p50", ms(paced.quantile(0.50)), "ms", 0)
+	r.add(store, "at 200/s, p99", ms(paced.quantile(0.99)), "ms", 0)
+	if err := large(ctx, h.target); err != nil {
+		return err
+	}
+	r.add(store, "resident memory of the hub, highest", h.resident(), "MB", 0)
+	h.stop()
+	b.stop()
+	return drain(ctx, r, store, dir, db, backlog)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// plus joins two samples of the same load.
+func (s sample) plus(o sample) sample {
+	return sample{Done: s.Done + o.Done, Failed: s.Failed + o.Failed, Elapsed: s.Elapsed + o.Elapsed, latencies: append(s.latencies, o.latencies...)}
+}

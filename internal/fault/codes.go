@@ -1,0 +1,177 @@
+package fault
+
+// Code is a stable name that clients may program against. It never changes its meaning.
+type Code string
+
+// Codes a client can meet, in the order of docs/errors.md.
+const (
+	// The request as such.
+	CodeTooLarge        Code = "RX_TOO_LARGE"
+	CodeMediaType       Code = "RX_MEDIA_TYPE"
+	CodeUnauthenticated Code = "RX_UNAUTHENTICATED"
+	CodeForbidden       Code = "RX_FORBIDDEN"
+	CodeNotFound        Code = "RX_NOT_FOUND"
+	CodeMethod          Code = "RX_METHOD_NOT_ALLOWED"
+	CodeErased          Code = "RX_ERASED"
+	CodeBusy            Code = "RX_BUSY"
+	CodePending         Code = "RX_PENDING"
+	CodeUnavailable     Code = "RX_UNAVAILABLE"
+	CodeInternal        Code = "RX_INTERNAL"
+
+	// The text of the message.
+	CodeSyntax       Code = "RX_SYNTAX"
+	CodeEncoding     Code = "RX_ENCODING"
+	CodeDuplicateKey Code = "RX_DUPLICATE_KEY"
+	CodeDepth        Code = "RX_DEPTH"
+	CodeNodes        Code = "RX_NODES"
+
+	// The FHIR content.
+	CodeResourceType Code = "RX_RESOURCE_TYPE"
+	CodeStructure    Code = "RX_STRUCTURE"
+	CodeUnknown      Code = "RX_UNKNOWN_ELEMENT"
+	CodeRequired     Code = "RX_REQUIRED"
+	CodeValue        Code = "RX_VALUE"
+	CodeCode         Code = "RX_CODE"
+	CodeInvariant    Code = "RX_INVARIANT"
+	CodeModifier     Code = "RX_MODIFIER_EXTENSION"
+	CodeReference    Code = "RX_REFERENCE"
+
+	// The hub's own rules.
+	CodeNoMessageID   Code = "RX_NO_MESSAGE_ID"
+	CodeMessageID     Code = "RX_MESSAGE_ID"
+	CodeIDReused      Code = "RX_ID_REUSED"
+	CodeNoIdentity    Code = "RX_NO_IDENTITY"
+	CodeNoPatient     Code = "RX_NO_PATIENT"
+	CodeOnePatient    Code = "RX_ONE_PATIENT"
+	CodeIncomplete    Code = "RX_INCOMPLETE"
+	CodeNotAnOrder    Code = "RX_NOT_AN_ORDER"
+	CodeNothing       Code = "RX_NOTHING_TO_DO"
+	CodeStatus        Code = "RX_STATUS"
+	CodeSender        Code = "RX_SENDER"
+	CodeUnresolved    Code = "RX_PRESCRIPTION_UNRESOLVED"
+	CodePoison        Code = "RX_QUARANTINED"
+	CodeNotServed     Code = "RX_NOT_SERVED"
+	CodeFact          Code = "RX_FACT"
+	CodeOrganization  Code = "RX_ORGANIZATION"
+	CodeIdentifierUse Code = "RX_IDENTIFIER_IN_USE"
+
+	// The prescription's life.
+	CodeHeldByOther   Code = "RX_HELD_BY_OTHER"
+	CodeNotHolder     Code = "RX_NOT_HOLDER"
+	CodeStaleClaim    Code = "RX_STALE_CLAIM"
+	CodeOnHold        Code = "RX_ON_HOLD"
+	CodeCancelled     Code = "RX_CANCELLED"
+	CodeCancelPending Code = "RX_CANCEL_PENDING"
+	CodeReplaced      Code = "RX_REPLACED"
+	CodeCompleted     Code = "RX_COMPLETED"
+	CodeExpired       Code = "RX_EXPIRED"
+	CodeNotYetValid   Code = "RX_NOT_YET_VALID"
+	CodeDispenseUsed  Code = "RX_DISPENSE_ID_USED"
+	CodeFrozen        Code = "RX_FROZEN"
+
+	// Information and warnings: the message was recorded.
+	CodeRecorded        Code = "RX_RECORDED"
+	CodeNoDosage        Code = "RX_NO_DOSAGE"
+	CodeNoPrescriberID  Code = "RX_NO_PRESCRIBER_ID"
+	CodeUnknownPharmacy Code = "RX_UNKNOWN_PHARMACY"
+	CodeOptionalRef     Code = "RX_UNRESOLVED_REFERENCE"
+	CodeInpatient       Code = "RX_NOT_ROUTED"
+	CodeHistoryOnly     Code = "RX_HISTORY_ONLY"
+	CodeFlagged         Code = "RX_FLAGGED"
+	CodeTombstone       Code = "RX_TOMBSTONE"
+)
+
+// Entry is one line of the catalogue.
+type Entry struct {
+	Code   Code
+	Kind   Kind   // what one can do about it; for information codes the zero value has no meaning
+	Status int    // HTTP status of an answer whose worst issue this is
+	Issue  string // FHIR R4 IssueType
+	Title  string // one sentence, shown to clients; no patient data
+	Advice string // what the client does now
+	Retry  bool   // the same bytes, sent again, may succeed
+}
+
+// Lookup finds a code's line. ok is false for a code that the catalogue does not have.
+func Lookup(c Code) (Entry, bool) {
+	for _, e := range Codes() {
+		if e.Code == c {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// Codes returns the whole catalogue in the order of docs/errors.md.
+func Codes() []Entry {
+	return []Entry{
+		{CodeTooLarge, Invalid, 413, "too-long", "The body is larger than 1 MiB.", "Split the Bundle or drop attachments.", false},
+		{CodeMediaType, Invalid, 415, "not-supported", "Only application/fhir+json (FHIR 4.0) is served.", "Send JSON with Content-Type application/fhir+json.", false},
+		{CodeUnauthenticated, Denied, 401, "login", "Who is calling is not known.", "Send the bearer token that `dosewire org add` printed.", false},
+		{CodeForbidden, Denied, 403, "forbidden", "This organisation may not do this.", "Check which organisation the credentials belong to.", false},
+		{CodeNotFound, NotFound, 404, "not-found", "There is no such resource, or it is not yours to see.", "Check the id.", false},
+		{CodeMethod, Invalid, 405, "not-supported", "This interaction is not offered here.", "See the routes in docs/connect-clinic.md and docs/connect-pharmacy.md.", false},
+		{CodeErased, NotFound, 410, "deleted", "The record was erased.", "Nothing: the id will not come back.", false},
+		{CodeBusy, Unavailable, 503, "throttled", "The hub has as much work as it can hold.", "Send the same request again after the time in Retry-After.", true},
+		{CodePending, Unavailable, 503, "timeout", "The message is accepted and not yet recorded.", "Send the same request again: it fetches the answer.", true},
+		{CodeUnavailable, Unavailable, 503, "transient", "The hub cannot record at the moment; nothing was accepted.", "Send the same request again.", true},
+		{CodeInternal, Internal, 500, "exception", "Something failed inside the hub.", "Send the same request again; report the correlation id if it stays.", true},
+
+		{CodeSyntax, Invalid, 400, "structure", "The body is not well-formed JSON.", "Mend the text at the line and column named.", false},
+		{CodeEncoding, Invalid, 400, "structure", "The body is not valid UTF-8, or has a lone surrogate or a forbidden character.", "Mend the text at the line and column named.", false},
+		{CodeDuplicateKey, Invalid, 400, "structure", "A property is given twice in one object.", "Send each property once.", false},
+		{CodeDepth, Invalid, 400, "too-costly", "The body is nested deeper than 64 levels.", "Send a flatter resource.", false},
+		{CodeNodes, Invalid, 400, "too-costly", "The body has more than 100,000 values.", "Split the Bundle.", false},
+
+		{CodeResourceType, Invalid, 400, "structure", "This resourceType is not taken here.", "Send MedicationRequest, MedicationDispense or a Bundle of them.", false},
+		{CodeStructure, Invalid, 422, "structure", "An element has the wrong JSON form.", "Mend the element named in expression.", false},
+		{CodeUnknown, Invalid, 422, "structure", "There is no such element in FHIR R4.", "Remove or rename it; names are case-sensitive.", false},
+		{CodeRequired, Invalid, 422, "required", "A required element is absent.", "Add the element named in expression.", false},
+		{CodeValue, Invalid, 422, "value", "A value does not have the form that its type demands.", "Mend the element named in expression.", false},
+		{CodeCode, Invalid, 422, "code-invalid", "A code is not in its required value set.", "Use a code of the value set.", false},
+		{CodeInvariant, Invalid, 422, "invariant", "A rule of the FHIR specification is broken.", "Mend the element named in expression.", false},
+		{CodeModifier, Invalid, 422, "not-supported", "A modifierExtension is present that the hub does not understand.", "Remove it, or ask the operator to have it understood.", false},
+		{CodeReference, Invalid, 422, "invalid", "A reference inside the message leads nowhere.", "Add the resource or mend the reference.", false},
+
+		{CodeNoMessageID, Invalid, 400, "required", "Nothing identifies this message.", "Send Idempotency-Key (REST), Nats-Msg-Id (NATS), MessageHeader.id, Bundle.identifier or a business identifier.", false},
+		{CodeMessageID, Invalid, 400, "value", "The message id does not begin with the sender's organisation id, or is too long.", "Use <organisation id>.<your id>, at most 256 bytes.", false},
+		{CodeIDReused, Conflict, 409, "duplicate", "The id was used before with other content.", "Use a new id for new content.", false},
+		{CodeNoIdentity, Invalid, 422, "required", "The prescription or dispense has neither one business identifier nor an id.", "Give exactly one identifier, or mark one with use=official.", false},
+		{CodeNoPatient, Invalid, 422, "required", "The patient cannot be found in the message or among those this organisation sent before.", "Include the Patient, or give subject.identifier.", false},
+		{CodeOnePatient, Invalid, 422, "business-rule", "One message carries the data of one patient.", "Send one message for each patient.", false},
+		{CodeIncomplete, Invalid, 422, "business-rule", "An element without which no pharmacy can dispense is absent.", "Add the elements named in expression; see docs/hub-rules.md.", false},
+		{CodeNotAnOrder, Invalid, 422, "business-rule", "This intent gives no right to a medicine.", "Send an order.", false},
+		{CodeNothing, Invalid, 422, "business-rule", "The message holds no prescription and no dispense.", "Send at least one.", false},
+		{CodeStatus, Invalid, 422, "business-rule", "This status has no meaning between clinic and pharmacy.", "See the message table in docs/prescription.md.", false},
+		{CodeSender, Denied, 403, "forbidden", "This kind of organisation does not send this message.", "Clinics send MedicationRequest, pharmacies MedicationDispense.", false},
+		{CodeUnresolved, Invalid, 422, "not-found", "The dispense cites a prescription that was not delivered to this pharmacy.", "Cite the Rx-Id header of the delivery or the prescription's identifier.", true},
+		{CodePoison, Invalid, 422, "processing", "The message could not be recorded and is kept in quarantine.", "Report the correlation id to the operator.", false},
+		{CodeNotServed, Invalid, 501, "not-supported", "This FHIR interaction is not offered yet.", "See docs/connect-clinic.md and docs/connect-pharmacy.md.", false},
+		{CodeFact, Invalid, 400, "invalid", "The hub fact is not understood.", "Only the hub publishes facts; report this.", false},
+		{CodeOrganization, NotFound, 404, "not-found", "There is no such organisation.", "Check the id with `dosewire org list`.", false},
+		{CodeIdentifierUse, Conflict, 409, "duplicate", "The identifier belongs to another organisation already.", "Check the identifier.", false},
+
+		{CodeHeldByOther, Conflict, 409, "conflict", "Another pharmacy holds this fill.", "Tell the patient; it may come back if released.", false},
+		{CodeNotHolder, Conflict, 409, "conflict", "This pharmacy does not hold the prescription.", "Claim it first, or report the hand-over.", false},
+		{CodeStaleClaim, Conflict, 409, "conflict", "The claim named is not the current one.", "Read the present state and claim again.", false},
+		{CodeOnHold, Conflict, 409, "conflict", "The clinic has put the prescription on hold.", "Ask the clinic, or wait for its release.", false},
+		{CodeCancelled, Conflict, 409, "conflict", "The prescription was cancelled.", "Do not dispense.", false},
+		{CodeCancelPending, Conflict, 409, "conflict", "The clinic wants this prescription cancelled.", "Release it, or report the hand-over if it happened.", false},
+		{CodeReplaced, Conflict, 409, "conflict", "The prescription was replaced by a newer one.", "Use the newer one.", false},
+		{CodeCompleted, Conflict, 409, "conflict", "No fills are left.", "Ask for a renewal.", false},
+		{CodeExpired, Conflict, 409, "conflict", "The prescription's validity has ended.", "Ask for a new one.", false},
+		{CodeNotYetValid, Conflict, 409, "conflict", "The prescription's validity has not begun.", "Claim it when it begins.", false},
+		{CodeDispenseUsed, Conflict, 409, "duplicate", "This dispense identifier served an earlier claim.", "Use a new identifier for a new claim.", false},
+		{CodeFrozen, Conflict, 409, "business-rule", "The subject, medicine, dosage, quantity, repeats or requester of an issued prescription differ.", "Replace it with priorPrescription.", false},
+
+		{CodeRecorded, Internal, 201, "informational", "Recorded.", "", false},
+		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
+		{CodeNoPrescriberID, Internal, 201, "informational", "The prescriber has no identifier.", "Send Practitioner.identifier.", false},
+		{CodeUnknownPharmacy, Internal, 201, "informational", "The pharmacy named is not known here: the prescription waits for the patient's choice.", "Check dispenseRequest.performer.", false},
+		{CodeOptionalRef, Internal, 201, "informational", "A reference to something outside the message could not be followed.", "", false},
+		{CodeInpatient, Internal, 201, "informational", "Recorded and not routed: this order is not for a community pharmacy.", "", false},
+		{CodeHistoryOnly, Internal, 201, "informational", "Recorded as this pharmacy's history: it cites no prescription, so no fill was used.", "", false},
+		{CodeFlagged, Internal, 201, "informational", "Recorded, and flagged because it conflicts with the prescription's state.", "Check the present state.", false},
+		{CodeTombstone, Internal, 201, "informational", "Nothing with this identifier was issued yet: a later issue will be born cancelled.", "", false},
+	}
+}

@@ -1,0 +1,105 @@
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Service is what the handler calls.
+type Service interface {
+	AddOrganization(ctx context.Context, o NewOrganization) (Credential, error)
+	Organizations(ctx context.Context) ([]Organization, error)
+	Invite(ctx context.Context, who Patient) (Invitation, error)
+	Status(ctx context.Context) (Status, error)
+	// Verify calls progress now and then from one goroutine.
+	Verify(ctx context.Context, progress func(Progress)) (Verdict, error)
+}
+
+// NewOrganization asks for an organisation with one client.
+type NewOrganization struct {
+	Kind        string   `json:"kind"` // clinic or pharmacy
+	Name        string   `json:"name"`
+	Identifiers []string `json:"identifiers,omitempty"` // system|value
+	Intents     []string `json:"intents,omitempty"`     // fillable beside order and original-order
+	Sandbox     bool     `json:"sandbox,omitempty"`     // reaches only sandbox organisations
+}
+
+// Credential is what a client of an organisation needs. Token is shown once; the hub keeps its hash.
+type Credential struct {
+	URL   string `json:"url"`  // of the hub, without trailing slash
+	NATS  string `json:"nats"` // of the broker
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+	Org   string `json:"org"`
+	User  string `json:"user"`  // client id: the NATS user name
+	Token string `json:"token"` // bearer token and NATS password
+}
+
+// Organization is one line of the directory.
+type Organization struct {
+	ID          string   `json:"id"`
+	Kind        string   `json:"kind"`
+	Name        string   `json:"name"`
+	Identifiers []string `json:"identifiers,omitempty"` // system|value
+	Sandbox     bool     `json:"sandbox,omitempty"`
+	Disabled    bool     `json:"disabled,omitempty"`
+}
+
+// Patient names a patient of an organisation: by identifier, or by the organisation's own id when
+// System is "".
+type Patient struct {
+	Org    string `json:"org"`
+	System string `json:"system,omitempty"`
+	Value  string `json:"value"`
+}
+
+// Invitation is a link that signs a patient in once.
+type Invitation struct {
+	URL   string    `json:"url"`
+	Until time.Time `json:"until"`
+}
+
+// Status is the hub at a glance.
+type Status struct {
+	Version       string            `json:"version"`
+	Mode          string            `json:"mode"`
+	Store         string            `json:"store"` // sqlite or postgresql
+	URL           string            `json:"url"`
+	NATS          string            `json:"nats"`
+	Started       time.Time         `json:"started"`
+	Organizations int               `json:"organizations"`
+	Head          Head              `json:"head"`
+	Components    map[string]string `json:"components"` // "ok" or the kind of fault
+}
+
+// Head is the ledger's position.
+type Head struct {
+	Entries    uint64 `json:"entries"`
+	Leaf       string `json:"leaf"` // hex
+	Epoch      uint64 `json:"epoch"`
+	Seq        uint64 `json:"seq"` // last intake sequence decided
+	Deliveries uint64 `json:"deliveries"`
+}
+
+// Progress of a verification.
+type Progress struct {
+	Entries uint64 `json:"entries"`
+	Total   uint64 `json:"total"` // when it began
+}
+
+// Verdict is the end of a verification. Bad is nil when everything is as written.
+type Verdict struct {
+	Entries    uint64 `json:"entries"`
+	Records    uint64 `json:"records"`
+	Erased     uint64 `json:"erased"`
+	Accesses   uint64 `json:"accesses"`
+	Statements uint64 `json:"statements"`
+	Leaf       string `json:"leaf"` // of the last good entry, hex
+	Bad        *Bad   `json:"bad,omitempty"`
+}
+
+// Bad is the first thing that is not as written.
+type Bad struct {
+	Entry  uint64 `json:"entry"`
+	Reason string `json:"reason"`
+}

@@ -1,0 +1,108 @@
+package admin_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/internal/hub/admin"
+)
+
+// fake answers with what it was asked.
+type fake struct{ fail error }
+
+func (f fake) AddOrganization(_ context.Context, o admin.NewOrganization) (admin.Credential, error) {
+	return admin.Credential{Kind: o.Kind, Name: o.Name, Token: "secret"}, f.fail
+}
+func (f fake) Organizations(context.Context) ([]admin.Organization, error) {
+	return []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}}, f.fail
+}
+func (f fake) Invite(_ context.Context, p admin.Patient) (admin.Invitation, error) {
+	return admin.Invitation{URL: p.System + "|" + p.Value, Until: time.Unix(1, 0).UTC()}, f.fail
+}
+func (f fake) Status(context.Context) (admin.Status, error) {
+	return admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}}, f.fail
+}
+func (f fake) Verify(_ context.Context, progress func(admin.Progress)) (admin.Verdict, error) {
+	progress(admin.Progress{Entries: 1, Total: 2})
+	progress(admin.Progress{Entries: 2, Total: 2})
+	return admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}}, f.fail
+}
+
+func serve(t *testing.T, s admin.Service) *admin.Client {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: admin.NewHandler(s), ReadHeaderTimeout: time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); srv.Serve(l) }()
+	t.Cleanup(func() { srv.Close(); <-done })
+	return admin.NewClient(socket)
+}
+
+func TestRoundTrips(t *testing.T) {
+	c, ctx := serve(t, fake{}), t.Context()
+	cred, err := c.AddOrganization(ctx, admin.NewOrganization{Kind: "clinic", Name: "A"})
+	check(t, err, cred, admin.Credential{Kind: "clinic", Name: "A", Token: "secret"})
+	orgs, err := c.Organizations(ctx)
+	check(t, err, orgs, []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}})
+	link, err := c.Invite(ctx, admin.Patient{System: "s", Value: "v"})
+	check(t, err, link, admin.Invitation{URL: "s|v", Until: time.Unix(1, 0).UTC()})
+	status, err := c.Status(ctx)
+	check(t, err, status, admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}})
+	var seen []admin.Progress
+	verdict, err := c.Verify(ctx, func(p admin.Progress) { seen = append(seen, p) })
+	check(t, err, verdict, admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}})
+	check(t, nil, seen, []admin.Progress{{Entries: 1, Total: 2}, {Entries: 2, Total: 2}})
+}
+
+func check[T any](t *testing.T, err error, got, want T) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%T: %v", want, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%T (-want +got):\n%s", want, diff)
+	}
+}
+
+func TestRefusalsKeepKindAndCode(t *testing.T) {
+	own := fault.New(fault.NotFound, "hub: no such patient")
+	for _, fail := range []error{fault.Of(fault.CodeIdentifierUse), own, fault.Of(fault.CodeBusy)} {
+		c := serve(t, fake{fail})
+		_, addErr := c.AddOrganization(t.Context(), admin.NewOrganization{})
+		_, verifyErr := c.Verify(t.Context(), nil)
+		for name, err := range map[string]error{"add": addErr, "verify": verifyErr} {
+			if !errors.Is(err, fail) || fault.KindOf(err) != fault.KindOf(fail) {
+				t.Errorf("%s: got %v, want %v", name, err, fail)
+			}
+		}
+	}
+}
+
+func TestStrangersTextStaysInside(t *testing.T) {
+	_, err := serve(t, fake{errors.New("name: Zyxwina Canary")}).Status(t.Context())
+	if err == nil || fault.KindOf(err) != fault.Internal || err.Error() != "unclassified" {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestNobodyRunning(t *testing.T) {
+	c := admin.NewClient(filepath.Join(t.TempDir(), "none"))
+	if _, err := c.Status(t.Context()); !errors.Is(err, admin.ErrNotRunning) {
+		t.Errorf("err = %v, want ErrNotRunning", err)
+	}
+	if c.Running(t.Context()) {
+		t.Error("Running = true")
+	}
+}

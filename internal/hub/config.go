@@ -1,0 +1,118 @@
+package hub
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Modes.
+const (
+	Embedded = "embedded" // own NATS server; SQLite unless store.dsn is set; file keys
+	Cluster  = "cluster"  // NATS cluster, PostgreSQL, KMS
+)
+
+// Config is everything that can be set. The zero value of a field means its default. Each field has
+// a key in the YAML file (in camelCase) and, where named, an environment variable, which wins.
+type Config struct {
+	// Mode is embedded (default) or cluster. A missing address never means embedded.
+	Mode string `yaml:"mode" env:"DOSEWIRE_MODE"`
+
+	// Data is the folder for everything that embedded mode keeps: databases, streams, keys, the admin
+	// socket. Made with mode 0700. Defaults to $XDG_DATA_HOME/dosewire, else ./data.
+	Data string `yaml:"data" env:"DOSEWIRE_DATA"`
+
+	// BaseURL is how clients reach the hub, without trailing slash: Location headers and inbox links
+	// begin with it. Defaults to the address in HTTP.
+	BaseURL string `yaml:"baseURL" env:"DOSEWIRE_BASE_URL"`
+
+	HTTP      HTTP      `yaml:"http"`
+	NATS      NATS      `yaml:"nats"`
+	Store     Store     `yaml:"store"`
+	Keys      Keys      `yaml:"keys"`
+	Ledger    Ledger    `yaml:"ledger"`
+	Telemetry Telemetry `yaml:"telemetry"`
+	Grace     Grace     `yaml:"grace"`
+
+	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 120; -1 means
+	// none.
+	MemoryLimit int `yaml:"memoryLimit" env:"DOSEWIRE_MEMORY_LIMIT"`
+
+	// Adapters holds the options of each adapter by name. An adapter that is not named gets none.
+	Adapters map[string]json.RawMessage `yaml:"-"`
+}
+
+// HTTP is the surface for clinics, pharmacies and patients.
+type HTTP struct {
+	// Address is host:port. Defaults to 127.0.0.1:8080; port 0 takes a free one. The variable PORT
+	// replaces the port alone.
+	Address string `yaml:"address" env:"DOSEWIRE_HTTP_ADDRESS"`
+	TLS     TLS    `yaml:"tls"`
+	// Plaintext says in words that traffic may come in clear from other machines: "behind-tls-proxy".
+	// Otherwise an address that is not loopback needs TLS.
+	Plaintext string `yaml:"plaintext" env:"DOSEWIRE_HTTP_PLAINTEXT"`
+}
+
+// NATS is the broker.
+type NATS struct {
+	// Address is where the embedded server listens for organisations. Defaults to 127.0.0.1:4222;
+	// port 0 takes a free one.
+	Address   string `yaml:"address" env:"DOSEWIRE_NATS_ADDRESS"`
+	TLS       TLS    `yaml:"tls"`
+	Plaintext string `yaml:"plaintext" env:"DOSEWIRE_NATS_PLAINTEXT"` // as HTTP.Plaintext
+	// MaxStore is how much disk the embedded server's streams may take, MiB. Defaults to 4096.
+	MaxStore int `yaml:"maxStore" env:"DOSEWIRE_NATS_MAX_STORE"`
+	// URLs are the servers of the cluster, with scheme tls. Cluster mode only.
+	URLs []string `yaml:"urls" env:"DOSEWIRE_NATS_URLS"`
+	// Credentials is the file with the hub's own credentials for them. Cluster mode only.
+	Credentials string `yaml:"credentials" env:"DOSEWIRE_NATS_CREDENTIALS"`
+	// Replicas of each stream. Defaults to 1 embedded, 3 in a cluster.
+	Replicas int `yaml:"replicas" env:"DOSEWIRE_NATS_REPLICAS"`
+}
+
+// TLS names a certificate. Both fields or none.
+type TLS struct {
+	Certificate string `yaml:"certificate"` // PEM file, leaf first
+	Key         string `yaml:"key"`         // PEM file
+}
+
+// Store is the records database and the key database. They are backed up apart, so that no one
+// backup holds both.
+type Store struct {
+	// DSN is a PostgreSQL URL for records. Empty means SQLite in the data folder (embedded mode). The
+	// variable DATABASE_URL is understood too.
+	DSN string `yaml:"dsn" env:"DOSEWIRE_STORE_DSN"`
+	// KeysDSN is a PostgreSQL URL for keys: another database, best on another server. Set with DSN.
+	KeysDSN string `yaml:"keysDSN" env:"DOSEWIRE_STORE_KEYS_DSN"`
+	// Migrate brings the schema up to date at start. Embedded mode with SQLite always does.
+	Migrate bool `yaml:"migrate" env:"DOSEWIRE_STORE_MIGRATE"`
+}
+
+// Keys is what protects the deployment key.
+type Keys struct {
+	// File holds the key-wrapping key (32 bytes, mode 0600, in a folder of mode 0700), made on first
+	// use. Defaults to keys/kek in the data folder. Whoever has it and the key database can read all.
+	File string `yaml:"file" env:"DOSEWIRE_KEYS_FILE"`
+	// KMS is the ARN of an AWS KMS key. Cluster mode only.
+	KMS string `yaml:"kms" env:"DOSEWIRE_KEYS_KMS"`
+}
+
+// Ledger names the log.
+type Ledger struct {
+	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
+	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+}
+
+// Telemetry is logs; traces are set by the OTEL_EXPORTER_OTLP variables.
+type Telemetry struct {
+	Log   string `yaml:"log" env:"DOSEWIRE_LOG"`         // text (default) or json
+	Level string `yaml:"level" env:"DOSEWIRE_LOG_LEVEL"` // debug, info (default), warn or error
+}
+
+// Grace is how long each stage may take to finish what it began, outside first. Write durations as
+// 20s or 1m30s.
+type Grace struct {
+	Ready    time.Duration `yaml:"ready" env:"DOSEWIRE_GRACE_READY"`       // not ready, still serving: for load balancers; default 0
+	HTTP     time.Duration `yaml:"http" env:"DOSEWIRE_GRACE_HTTP"`         // requests in flight; default 15s
+	Adapters time.Duration `yaml:"adapters" env:"DOSEWIRE_GRACE_ADAPTERS"` // pushes under way; default 10s
+	Recorder time.Duration `yaml:"recorder" env:"DOSEWIRE_GRACE_RECORDER"` // the batch in hand and its deliveries; default 15s
+}

@@ -1,0 +1,60 @@
+package hub
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// WithDefaults fills in what is not set.
+func (c Config) WithDefaults() Config {
+	set(&c.Mode, Embedded)
+	set(&c.Data, defaultData())
+	set(&c.HTTP.Address, "127.0.0.1:8080")
+	set(&c.NATS.Address, "127.0.0.1:4222")
+	set(&c.NATS.MaxStore, 4096)
+	set(&c.NATS.Replicas, map[string]int{Embedded: 1, Cluster: 3}[c.Mode])
+	set(&c.Keys.File, filepath.Join(c.Data, "keys", "kek"))
+	set(&c.Ledger.Origin, "dosewire.example/log")
+	set(&c.Telemetry.Log, "text")
+	set(&c.Telemetry.Level, "info")
+	set(&c.Grace.HTTP, 15*time.Second)
+	set(&c.Grace.Adapters, 10*time.Second)
+	set(&c.Grace.Recorder, 15*time.Second)
+	set(&c.MemoryLimit, 120)
+	return c
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func defaultData() string {
+	if xdg := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(xdg) { // relative ones are to be ignored (XDG Base Directory Specification)
+		return filepath.Join(xdg, "dosewire")
+	}
+	return "data"
+}
+
+// AdminSocket is where a hub with this configuration answers its operator.
+func (c Config) AdminSocket() string { return filepath.Join(c.Data, "admin.sock") }
+
+func (c Config) recordsFile() string { return filepath.Join(c.Data, "records.db") }
+
+// The key database has a folder of its own, so that a backup of one folder never holds both.
+func (c Config) keysFile() string   { return filepath.Join(c.Data, "keys", "keys.db") }
+func (c Config) streamsDir() string { return filepath.Join(c.Data, "nats") }
+
+// loopback reports whether nothing but this machine can reach an address.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,181 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/filekey"
+	"github.com/dosewire/dosewire/ledger/postgres"
+	"github.com/dosewire/dosewire/ledger/recorder"
+	"github.com/dosewire/dosewire/ledger/sqlite"
+	"github.com/dosewire/dosewire/streams"
+	"github.com/dosewire/dosewire/streams/embedded"
+)
+
+// This file is the only place that knows there is a choice.
+
+// notYet says clearly what this version cannot do.
+func notYet(c Config) error {
+	if c.Mode == Cluster {
+		return fault.New(fault.Invalid, "config: mode cluster is not served by this version: the connection to a NATS cluster and the AWS KMS key wrapper are missing. "+
+			"Mode embedded with store.dsn and store.keysDSN runs one hub on PostgreSQL")
+	}
+	return nil
+}
+
+// records is everything that one records database answers.
+type records interface {
+	recorder.Store
+	ledger.Reader
+	directory.Store
+}
+
+// databases are the two that must survive.
+type databases struct {
+	kind    string // sqlite or postgresql
+	records records
+	keys    ledger.KeyStore
+	wrapper ledger.KeyWrapper
+	closers []io.Closer
+}
+
+func (d databases) close() (err error) {
+	for _, c := range d.closers {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// openStores opens both databases and the wrapper of the deployment key.
+func openStores(ctx context.Context, c Config) (d databases, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	if d.wrapper, err = filekey.Open(c.Keys.File); err != nil {
+		return d, err
+	}
+	if c.Store.Migrate || c.Store.DSN == "" {
+		if err := Migrate(ctx, c); err != nil {
+			return d, err
+		}
+	}
+	if c.Store.DSN != "" {
+		return d, d.openPostgres(ctx, c)
+	}
+	return d, d.openSQLite(ctx, c)
+}
+
+func (d *databases) openSQLite(ctx context.Context, c Config) error {
+	d.kind = "sqlite"
+	store, err := sqlite.Open(ctx, c.recordsFile())
+	if err != nil {
+		return err
+	}
+	d.records, d.closers = store, append(d.closers, store)
+	keys, err := sqlite.OpenKeys(ctx, c.keysFile())
+	if err != nil {
+		return err
+	}
+	d.keys, d.closers = keys, append(d.closers, keys)
+	return nil
+}
+
+func (d *databases) openPostgres(ctx context.Context, c Config) error {
+	d.kind = "postgresql"
+	store, err := postgres.Open(ctx, postgres.Config{DSN: c.Store.DSN})
+	if err != nil {
+		return err
+	}
+	d.records, d.closers = store, append(d.closers, store)
+	keys, err := postgres.OpenKeys(ctx, postgres.Config{DSN: c.Store.KeysDSN})
+	if err != nil {
+		return err
+	}
+	d.keys, d.closers = keys, append(d.closers, keys)
+	return nil
+}
+
+// Migrate makes both databases, or brings them to this program's schema.
+func Migrate(ctx context.Context, c Config) error {
+	c = c.WithDefaults()
+	if c.Store.DSN != "" {
+		return errors.Join(postgres.Migrate(ctx, c.Store.DSN), postgres.MigrateKeys(ctx, c.Store.KeysDSN))
+	}
+	if err := os.MkdirAll(filepath.Dir(c.keysFile()), 0o700); err != nil {
+		return fault.New(fault.Unavailable, "hub: the folder for keys cannot be made").Wrap(err)
+	}
+	return errors.Join(sqlite.Migrate(ctx, c.recordsFile()), sqlite.MigrateKeys(ctx, c.keysFile()))
+}
+
+// openRecords opens the records database alone, as a verifier needs it.
+func openRecords(ctx context.Context, c Config) (ledger.Reader, func() error, error) {
+	if c.Store.DSN != "" {
+		s, err := postgres.Open(ctx, postgres.Config{DSN: c.Store.DSN})
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.Close, nil
+	}
+	s, err := sqlite.Open(ctx, c.recordsFile())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
+}
+
+// broker is the NATS server as the hub sees it.
+type broker struct {
+	url     string // for organisations
+	connect func(...nats.Option) (*nats.Conn, error)
+	healthy func() error
+	failed  <-chan error // gives one when only a restart mends it
+	close   func()
+}
+
+// startBroker starts the embedded server. Its streams are encrypted under a key derived from the
+// deployment key: the folder is of no use without it.
+func startBroker(ctx context.Context, h *Hub) (broker, error) {
+	c := h.config
+	config, err := tlsConfig("nats", c.NATS.TLS)
+	if err != nil {
+		return broker{}, err
+	}
+	storeKey := h.keys.Index(ledger.ID{}, "dosewire/streams/v1").Hash
+	s, err := embedded.Start(ctx, embedded.Config{Address: c.NATS.Address, Dir: c.streamsDir(), Key: storeKey[:],
+		MaxStore: int64(c.NATS.MaxStore) << 20, TLS: config, Auth: gatekeeper{h.verifier}}, h.log)
+	if err != nil {
+		return broker{}, err
+	}
+	return broker{url: s.URL(), connect: s.Conn, healthy: s.Healthy, failed: s.Failed(), close: s.Close}, nil
+}
+
+// streamSettings sizes the streams for this deployment. A quarter of the disk is for the backlog,
+// which JetStream reserves; the rest is for deliveries.
+func (c Config) streamSettings() streams.Settings {
+	return streams.Settings{Replicas: c.NATS.Replicas, IntakeBytes: int64(c.NATS.MaxStore) << 20 / 4}
+}
+
+// devices finds whom to wake, patient by patient: a batch rarely wakes many.
+type devices struct{ directory.Store }
+
+func (d devices) DevicesOf(ctx context.Context, patients []ledger.ID) (all []directory.Device, err error) {
+	for _, p := range patients {
+		of, err := d.Devices(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("hub: devices: %w", err)
+		}
+		all = append(all, of...)
+	}
+	return all, nil
+}

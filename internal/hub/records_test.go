@@ -1,0 +1,185 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+)
+
+// shelf is a Reader of a few records. Calls of anything else end the test.
+type shelf struct {
+	ledger.Reader
+	records  map[ledger.ID]ledger.Record
+	accesses []ledger.Access
+	refuse   error // of InsertAccess
+}
+
+func (s *shelf) Record(_ context.Context, id ledger.ID) (ledger.Record, error) {
+	r, ok := s.records[id]
+	if !ok {
+		return r, ledger.ErrNotFound
+	}
+	return r, nil
+}
+
+func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
+	if s.refuse == nil {
+		s.accesses = append(s.accesses, a)
+	}
+	return s.refuse
+}
+
+// keyStore is a KeyStore in memory: enough for one patient.
+type keyStore struct {
+	deployment []byte
+	patients   []ledger.NewPatient
+}
+
+func (k *keyStore) Deployment(_ context.Context, first []byte) ([]byte, error) {
+	if k.deployment == nil {
+		k.deployment = first
+	}
+	return k.deployment, nil
+}
+
+func (k *keyStore) FindPatients(_ context.Context, keys []ledger.Key) (map[ledger.Key]ledger.ID, error) {
+	found := map[ledger.Key]ledger.ID{}
+	for _, p := range k.patients {
+		for _, i := range p.Index {
+			found[i] = p.Patient
+		}
+	}
+	return found, nil
+}
+
+func (k *keyStore) AddPatients(_ context.Context, ps []ledger.NewPatient) error {
+	k.patients = append(k.patients, ps...)
+	return nil
+}
+
+func (k *keyStore) PatientKeys(context.Context, []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
+	found := map[ledger.ID]ledger.WrappedKey{}
+	for _, p := range k.patients {
+		found[p.Patient] = p.Key
+	}
+	return found, nil
+}
+
+func (k *keyStore) Keys(context.Context, []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
+	found := map[ledger.ID]ledger.WrappedKey{}
+	for _, p := range k.patients {
+		found[p.Key.ID] = p.Key
+	}
+	return found, nil
+}
+
+// clear wraps nothing: the test is not about it.
+type clear struct{}
+
+func (clear) Wrap(_ context.Context, key, _ []byte) ([]byte, error)    { return key, nil }
+func (clear) Unwrap(_ context.Context, blob, _ []byte) ([]byte, error) { return blob, nil }
+
+func newID(t *testing.T) ledger.ID {
+	t.Helper()
+	id, err := uuid.NewV7()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// library has two sealed records of one patient.
+func library(t *testing.T) (*Records, *shelf, []ledger.ID) {
+	t.Helper()
+	keys, err := ledger.OpenKeyring(t.Context(), &keyStore{}, clear{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	org := newID(t)
+	patients, err := keys.Patients(t.Context(), []ledger.PatientRef{{Org: org, Index: []ledger.Key{keys.Index(org, "patient", "s", "v")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &shelf{records: map[ledger.ID]ledger.Record{}}
+	var ids []ledger.ID
+	for _, body := range []string{"first", "second"} {
+		r := ledger.Record{ID: newID(t), Org: org, KeyID: patients[0].KeyID, Type: "MedicationRequest", Version: 1}
+		if _, err := ledger.Seal(patients[0], &r, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		s.records[r.ID] = r
+		ids = append(ids, r.ID)
+	}
+	return NewRecords(s, keys, func() time.Time { return time.UnixMilli(1234) }), s, ids
+}
+
+func TestEveryReadLeavesOneAccessRow(t *testing.T) {
+	records, s, ids := library(t)
+	who := adapters.Reader{Org: newID(t), Client: newID(t), Person: "nurse-7", Purpose: "TREAT", Action: "deliver"}
+	plain, err := records.ReadAll(t.Context(), who, []ledger.ID{ids[1], ids[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plain) != 2 || string(plain[0].Body) != "second" || string(plain[1].Body) != "first" {
+		t.Errorf("read %d records, not the two in the order asked for", len(plain))
+	}
+	if len(s.accesses) != 1 {
+		t.Fatalf("%d access rows, want 1", len(s.accesses))
+	}
+	got := s.accesses[0]
+	if got.ID.Version() != 7 {
+		t.Errorf("access id %v is not a UUIDv7", got.ID)
+	}
+	got.ID = ledger.ID{}
+	want := ledger.Access{Org: who.Org, Client: who.Client, Person: "nurse-7", Purpose: "TREAT", Action: "deliver",
+		Records: []ledger.ID{ids[1], ids[0]}, Time: 1234, Index: ledger.NoIndex}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("access row (-want +got):\n%s", diff)
+	}
+}
+
+func TestNothingLeavesWithoutAnAccessRow(t *testing.T) {
+	patient := adapters.Reader{Patient: newID(t), Action: "read"}
+	for name, row := range map[string]struct {
+		who    adapters.Reader
+		change func(*shelf, []ledger.ID)
+		want   error
+	}{
+		"the row cannot be stored": {patient, func(s *shelf, _ []ledger.ID) { s.refuse = fault.Of(fault.CodeUnavailable) }, fault.Of(fault.CodeUnavailable)},
+		"one record is not there":  {patient, func(s *shelf, ids []ledger.ID) { delete(s.records, ids[1]) }, ledger.ErrNotFound},
+		"one record is tampered with": {patient, func(s *shelf, ids []ledger.ID) {
+			r := s.records[ids[1]]
+			r.Sealed[40] ^= 1
+		}, ledger.ErrSealed},
+		"nobody reads":      {adapters.Reader{Action: "read"}, func(*shelf, []ledger.ID) {}, fault.New(fault.Internal, "hub: a reader is an organisation or a patient")},
+		"two read as one":   {adapters.Reader{Org: newID(t), Patient: newID(t)}, func(*shelf, []ledger.ID) {}, fault.New(fault.Internal, "hub: a reader is an organisation or a patient")},
+		"the key is erased": {patient, func(s *shelf, ids []ledger.ID) { r := s.records[ids[0]]; r.Sealed = nil; s.records[ids[0]] = r }, ledger.ErrErased},
+	} {
+		t.Run(name, func(t *testing.T) {
+			records, s, ids := library(t)
+			row.change(s, ids)
+			plain, err := records.ReadAll(t.Context(), row.who, ids)
+			if !errors.Is(err, row.want) {
+				t.Errorf("err = %v, want %v", err, row.want)
+			}
+			if plain != nil || len(s.accesses) != 0 {
+				t.Errorf("%d records left, %d access rows", len(plain), len(s.accesses))
+			}
+		})
+	}
+}
+
+func TestReadingNothingLeavesNoRow(t *testing.T) {
+	records, s, _ := library(t)
+	if plain, err := records.ReadAll(t.Context(), adapters.Reader{Patient: newID(t)}, nil); err != nil || plain != nil || len(s.accesses) != 0 {
+		t.Errorf("%v, %v, %d rows", plain, err, len(s.accesses))
+	}
+}

@@ -1,0 +1,158 @@
+package ledger
+
+import (
+	"container/list"
+	"sync"
+)
+
+// cachedPatients is how many patients' keys a keyring holds.
+const cachedPatients = 10_000
+
+// indexPerPatient is how many index keys are held for each of them, on average.
+const indexPerPatient = 4
+
+// keyCache remembers unwrapped keys and which patient an index key belongs to. Safe for concurrent
+// use.
+type keyCache struct {
+	mu       sync.Mutex // guards the three below
+	keys     *lru[ID, PatientKey]
+	patients *lru[ID, PatientKey] // current keys
+	index    *lru[Key, ID]
+}
+
+func newKeyCache(patients int) *keyCache {
+	return &keyCache{
+		keys:     newLRU[ID, PatientKey](patients),
+		patients: newLRU[ID, PatientKey](patients),
+		index:    newLRU[Key, ID](patients * indexPerPatient),
+	}
+}
+
+// resolve fills in the refs of which everything is known, and returns the positions of the others.
+// A ref with an index key that is not cached is not known: that key may have to be added.
+func (c *keyCache) resolve(refs []PatientRef, keys []PatientKey) (cold []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range refs {
+		if key, ok := c.ref(refs[i]); ok {
+			keys[i] = key
+		} else {
+			cold = append(cold, i)
+		}
+	}
+	return cold
+}
+
+func (c *keyCache) ref(ref PatientRef) (PatientKey, bool) {
+	var patient ID
+	for i, key := range ref.Index {
+		p, ok := c.index.get(key)
+		if !ok {
+			return PatientKey{}, false
+		}
+		if i == 0 {
+			patient = p
+		}
+	}
+	return c.patients.get(patient)
+}
+
+func (c *keyCache) current(patient ID) (PatientKey, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.patients.get(patient)
+}
+
+func (c *keyCache) key(id ID) (PatientKey, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.keys.get(id)
+}
+
+func (c *keyCache) putKey(key PatientKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keys.put(key.KeyID, key)
+}
+
+func (c *keyCache) putCurrent(key PatientKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.patients.put(key.Patient, key)
+	c.keys.put(key.KeyID, key)
+}
+
+func (c *keyCache) putIndex(index map[Key]ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, patient := range index {
+		c.index.put(key, patient)
+	}
+}
+
+func (c *keyCache) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.patients.byKey)
+}
+
+// forget is rare, so it searches.
+func (c *keyCache) forget(patient ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.patients.drop(func(p ID, _ PatientKey) bool { return p == patient })
+	c.keys.drop(func(_ ID, k PatientKey) bool { return k.Patient == patient })
+	c.index.drop(func(_ Key, p ID) bool { return p == patient })
+}
+
+// lru is a map of bounded size; the least recently used element makes room. Not safe for concurrent
+// use.
+type lru[K comparable, V any] struct {
+	max   int
+	byKey map[K]*list.Element
+	order *list.List // of *pair, most recent first
+}
+
+type pair[K comparable, V any] struct {
+	key   K
+	value V
+}
+
+func newLRU[K comparable, V any](max int) *lru[K, V] {
+	return &lru[K, V]{max: max, byKey: map[K]*list.Element{}, order: list.New()}
+}
+
+func (l *lru[K, V]) get(key K) (value V, ok bool) {
+	e, ok := l.byKey[key]
+	if !ok {
+		return value, false
+	}
+	l.order.MoveToFront(e)
+	return e.Value.(*pair[K, V]).value, true
+}
+
+func (l *lru[K, V]) put(key K, value V) {
+	if e, ok := l.byKey[key]; ok {
+		e.Value.(*pair[K, V]).value = value
+		l.order.MoveToFront(e)
+		return
+	}
+	l.byKey[key] = l.order.PushFront(&pair[K, V]{key, value})
+	if l.order.Len() > l.max {
+		l.remove(l.order.Back())
+	}
+}
+
+func (l *lru[K, V]) remove(e *list.Element) {
+	l.order.Remove(e)
+	delete(l.byKey, e.Value.(*pair[K, V]).key)
+}
+
+// drop removes what which picks.
+func (l *lru[K, V]) drop(which func(K, V) bool) {
+	for key, e := range l.byKey {
+		if which(key, e.Value.(*pair[K, V]).value) {
+			l.remove(e)
+		}
+	}
+}

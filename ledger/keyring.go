@@ -1,0 +1,227 @@
+package ledger
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"strconv"
+	"sync"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
+
+const (
+	aadDeployment  = "dosewire/kek/v1"
+	infoIndex      = "dosewire/index/v1"
+	nameHub        = "dosewire/hub/v1"
+	nameQuarantine = "dosewire/quarantine/v1"
+)
+
+// Sentinels of the keyring.
+var (
+	errUnwrap  = fault.New(fault.Tampered, "ledger: a stored key cannot be unwrapped: it was changed, or another deployment key wrapped it")
+	errNoIndex = fault.New(fault.Internal, "ledger: a patient reference names no index key")
+	errRace    = fault.New(fault.Unavailable, "ledger: the patient index keeps changing")
+)
+
+// PatientKey is a patient with the data key that seals new records. Key is 32 bytes; nobody may
+// change or log it.
+type PatientKey struct {
+	Patient, Org, KeyID ID
+	Key                 []byte
+}
+
+// String names the key without showing it.
+func (k PatientKey) String() string { return "key " + k.KeyID.String() }
+
+// GoString is String: %#v does not show the key either.
+func (k PatientKey) GoString() string { return k.String() }
+
+// PatientRef names a patient by everything that identifies it in one organisation, best first.
+type PatientRef struct {
+	Org   ID
+	Index []Key
+}
+
+// Keyring holds the deployment key for the process's life and caches patient keys, at most 10,000
+// patients, the least recently used going first. Safe for concurrent use.
+type Keyring struct {
+	store KeyStore
+	kek   cipher.AEAD
+	macs  sync.Pool // of HMAC-SHA-256 under the index key
+	cache *keyCache
+
+	// creating is held from looking for patients to having stored the new ones, so that in one
+	// process no two callers make the same patient. Between processes the key store decides.
+	creating sync.Mutex
+}
+
+// OpenKeyring unwraps the deployment key, making and storing one on first use. Of several processes
+// that start at once, all end with the key that was stored first.
+func OpenKeyring(ctx context.Context, s KeyStore, w KeyWrapper) (*Keyring, error) {
+	blob, err := w.Wrap(ctx, newKey(), []byte(aadDeployment))
+	if err != nil {
+		return nil, fmt.Errorf("wrap deployment key: %w", err)
+	}
+	blob, err = s.Deployment(ctx, blob)
+	if err != nil {
+		return nil, fmt.Errorf("store deployment key: %w", err)
+	}
+	kek, err := w.Unwrap(ctx, blob, []byte(aadDeployment))
+	if err != nil {
+		return nil, fmt.Errorf("unwrap deployment key: %w", err)
+	}
+	aead, err := newAEAD(kek)
+	if err != nil {
+		return nil, fmt.Errorf("deployment key: %w", err)
+	}
+	index, err := hkdf.Key(sha256.New, kek, nil, infoIndex, KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: derive index key: %w", err)
+	}
+	k := &Keyring{store: s, kek: aead, cache: newKeyCache(cachedPatients)}
+	k.macs.New = func() any { return hmac.New(sha256.New, index) }
+	return k, nil
+}
+
+// Index is the blind index of an identifier in the scope of org (zero org: of nobody):
+// HMAC-SHA-256(index key, parts joined by 0x00).
+func (k *Keyring) Index(org ID, parts ...string) Key {
+	return Key{Org: org, Hash: k.mac(func(h hash.Hash) {
+		for i, part := range parts {
+			if i > 0 {
+				h.Write([]byte{0})
+			}
+			h.Write([]byte(part))
+		}
+	})}
+}
+
+// Fingerprint is HMAC-SHA-256(index key, body), for "same id, other bytes".
+func (k *Keyring) Fingerprint(body []byte) Hash {
+	return k.mac(func(h hash.Hash) { h.Write(body) })
+}
+
+func (k *Keyring) mac(write func(hash.Hash)) (sum Hash) {
+	h := k.macs.Get().(hash.Hash)
+	h.Reset()
+	write(h)
+	h.Sum(sum[:0])
+	k.macs.Put(h)
+	return sum
+}
+
+// ForPatient returns a patient's current key. ErrErased when it is gone.
+func (k *Keyring) ForPatient(ctx context.Context, patient ID) (PatientKey, error) {
+	if key, ok := k.cache.current(patient); ok {
+		return key, nil
+	}
+	keys, err := k.currentKeys(ctx, []ID{patient})
+	if err != nil {
+		return PatientKey{}, err
+	}
+	key, ok := keys[patient]
+	if !ok {
+		return PatientKey{}, ErrErased
+	}
+	return key, nil
+}
+
+// Key returns the key with this id, current or not. ErrErased when it is gone.
+func (k *Keyring) Key(ctx context.Context, id ID) (PatientKey, error) {
+	if key, ok := k.cache.key(id); ok {
+		return key, nil
+	}
+	wrapped, err := k.store.Keys(ctx, []ID{id})
+	if err != nil {
+		return PatientKey{}, err
+	}
+	w, ok := wrapped[id]
+	if !ok {
+		return PatientKey{}, ErrErased
+	}
+	key, err := k.unwrap(w)
+	if err != nil {
+		return PatientKey{}, err
+	}
+	k.cache.putKey(key)
+	return key, nil
+}
+
+// Hub returns the key for records without a patient (facts about organisations).
+func (k *Keyring) Hub(ctx context.Context) (PatientKey, error) {
+	return k.own(ctx, k.Index(ID{}, nameHub))
+}
+
+// Quarantine returns the key for messages refused on the given day (unix days); it is deleted 30
+// days later.
+func (k *Keyring) Quarantine(ctx context.Context, day int64) (PatientKey, error) {
+	return k.own(ctx, k.Index(ID{}, nameQuarantine, strconv.FormatInt(day, 10)))
+}
+
+// own is a key of the hub: that of a patient of nobody, who has one index key.
+func (k *Keyring) own(ctx context.Context, index Key) (PatientKey, error) {
+	keys, err := k.Patients(ctx, []PatientRef{{Index: []Key{index}}})
+	if err != nil {
+		return PatientKey{}, err
+	}
+	return keys[0], nil
+}
+
+// Forget drops what is cached of a patient, at once. The erasure of its keys is the key store's.
+func (k *Keyring) Forget(patient ID) { k.cache.forget(patient) }
+
+// currentKeys reads and caches the current keys of patients; erased ones are absent.
+func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]PatientKey, error) {
+	wrapped, err := k.store.PatientKeys(ctx, patients)
+	if err != nil {
+		return nil, err
+	}
+	keys := make(map[ID]PatientKey, len(wrapped))
+	for patient, w := range wrapped {
+		key, err := k.unwrap(w)
+		if err != nil {
+			return nil, err
+		}
+		keys[patient] = key
+		k.cache.putCurrent(key)
+	}
+	return keys, nil
+}
+
+// wrap protects a data key under the deployment key, bound to its organisation and its id.
+func (k *Keyring) wrap(key PatientKey) WrappedKey {
+	return WrappedKey{ID: key.KeyID, Org: key.Org, Patient: key.Patient,
+		Blob: k.kek.Seal(nil, nil, key.Key, wrapAAD(key.Org, key.KeyID))}
+}
+
+func (k *Keyring) unwrap(w WrappedKey) (PatientKey, error) {
+	key, err := k.kek.Open(nil, nil, w.Blob, wrapAAD(w.Org, w.ID))
+	if err != nil {
+		return PatientKey{}, errUnwrap.Wrap(err)
+	}
+	if len(key) != KeySize {
+		return PatientKey{}, errKeySize
+	}
+	return PatientKey{Patient: w.Patient, Org: w.Org, KeyID: w.ID, Key: key}, nil
+}
+
+func wrapAAD(org, keyID ID) []byte {
+	aad := make([]byte, 0, 32)
+	aad = append(aad, org[:]...)
+	return append(aad, keyID[:]...)
+}
+
+func newKey() []byte {
+	key := make([]byte, KeySize)
+	rand.Read(key) // never fails: crypto/rand ends the program instead
+	return key
+}
+
+// Cached is the number of patients whose key is held, for metrics.
+func (k *Keyring) Cached() int { return k.cache.size() }

@@ -1,0 +1,166 @@
+package ledgertest
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/dosewire/dosewire/ledger"
+)
+
+// TestKeyStore runs the suite of the second database. open is called once for each subtest.
+func TestKeyStore(t *testing.T, open func(testing.TB) ledger.KeyStore) {
+	for name, run := range map[string]func(*testing.T, ledger.KeyStore){
+		"Deployment":       testDeployment,
+		"Patients":         testPatients,
+		"IndexKeepsItsOwn": testIndexConflict,
+		"MoreIndexKeys":    testMoreIndexKeys,
+		"ManyPatients":     testManyPatients,
+		"NewestKeyRules":   testNewestKey,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, open(t))
+		})
+	}
+}
+
+// testDeployment lets many nodes start at once: all must end with one key.
+func testDeployment(t *testing.T, s ledger.KeyStore) {
+	const nodes = 8
+	var (
+		wg  sync.WaitGroup
+		got [nodes][]byte
+	)
+	for i := range nodes {
+		wg.Go(func() {
+			var err error
+			if got[i], err = s.Deployment(t.Context(), randomBytes(60)); err != nil {
+				t.Errorf("Deployment: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range nodes {
+		same(t, "deployment key", got[i], got[0])
+	}
+}
+
+func newPatient(index ...ledger.Key) ledger.NewPatient {
+	p := ledger.NewPatient{Patient: newID(), Index: index}
+	p.Key = ledger.WrappedKey{ID: newID(), Org: newID(), Patient: p.Patient, Blob: randomBytes(60)}
+	return p
+}
+
+func addPatients(t *testing.T, s ledger.KeyStore, ps ...ledger.NewPatient) {
+	t.Helper()
+	if err := s.AddPatients(t.Context(), ps); err != nil {
+		t.Fatalf("AddPatients: %v", err)
+	}
+}
+
+func findPatients(t *testing.T, s ledger.KeyStore, keys ...ledger.Key) map[ledger.Key]ledger.ID {
+	t.Helper()
+	got, err := s.FindPatients(t.Context(), keys)
+	if err != nil {
+		t.Fatalf("FindPatients: %v", err)
+	}
+	return got
+}
+
+func testPatients(t *testing.T, s ledger.KeyStore) {
+	org := newID()
+	k1, k2, absent := key(org), key(org), key(org)
+	p, hub := newPatient(k1, k2), newPatient()
+	hub.Key.Org = ledger.ID{}
+	addPatients(t, s, p, hub)
+	addPatients(t, s)
+
+	stranger := ledger.Key{Org: newID(), Hash: k1.Hash}
+	same(t, "index", findPatients(t, s, k1, absent, k2, stranger, k1), map[ledger.Key]ledger.ID{k1: p.Patient, k2: p.Patient})
+	same(t, "nothing asked", findPatients(t, s), map[ledger.Key]ledger.ID{})
+
+	byPatient, err := s.PatientKeys(t.Context(), []ledger.ID{p.Patient, newID(), hub.Patient})
+	if err != nil {
+		t.Fatalf("PatientKeys: %v", err)
+	}
+	same(t, "by patient", byPatient, map[ledger.ID]ledger.WrappedKey{p.Patient: p.Key, hub.Patient: hub.Key})
+	byID, err := s.Keys(t.Context(), []ledger.ID{hub.Key.ID, p.Key.ID, newID()})
+	if err != nil {
+		t.Fatalf("Keys: %v", err)
+	}
+	same(t, "by key id", byID, map[ledger.ID]ledger.WrappedKey{p.Key.ID: p.Key, hub.Key.ID: hub.Key})
+}
+
+// testIndexConflict races for one index key: it belongs to the first, for ever.
+func testIndexConflict(t *testing.T, s ledger.KeyStore) {
+	k := key(newID())
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := s.AddPatients(t.Context(), []ledger.NewPatient{newPatient(k), newPatient(key(k.Org))}); err != nil {
+				t.Errorf("AddPatients: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	owner := findPatients(t, s, k)
+	if len(owner) != 1 {
+		t.Fatal("nobody owns the index key")
+	}
+	addPatients(t, s, newPatient(k))
+	same(t, "owner", findPatients(t, s, k), owner)
+}
+
+// testMoreIndexKeys adds index rows to a known patient by naming it with the key it has.
+func testMoreIndexKeys(t *testing.T, s ledger.KeyStore) {
+	k1, k2, k3 := key(newID()), key(newID()), key(newID())
+	p, other := newPatient(k1), newPatient(k3)
+	addPatients(t, s, p, other)
+	addPatients(t, s, ledger.NewPatient{Patient: p.Patient, Key: p.Key, Index: []ledger.Key{k1, k2, k3}})
+	same(t, "index", findPatients(t, s, k1, k2, k3), map[ledger.Key]ledger.ID{k1: p.Patient, k2: p.Patient, k3: other.Patient})
+	keys, err := s.PatientKeys(t.Context(), []ledger.ID{p.Patient})
+	if err != nil {
+		t.Fatalf("PatientKeys: %v", err)
+	}
+	same(t, "key", keys, map[ledger.ID]ledger.WrappedKey{p.Patient: p.Key})
+}
+
+// testManyPatients is one batch of the recorder: every list at its full length.
+func testManyPatients(t *testing.T, s ledger.KeyStore) {
+	const n = 1000
+	var (
+		ps    []ledger.NewPatient
+		index []ledger.Key
+		ids   []ledger.ID
+	)
+	for range n {
+		p := newPatient(key(newID()), key(newID()), key(newID()))
+		ps, index, ids = append(ps, p), append(index, p.Index...), append(ids, p.Patient)
+	}
+	addPatients(t, s, ps...)
+	if got := len(findPatients(t, s, index...)); got != 3*n {
+		t.Errorf("found %d index keys, want %d", got, 3*n)
+	}
+	keys, err := s.PatientKeys(t.Context(), ids)
+	if err != nil || len(keys) != n {
+		t.Errorf("found %d keys, want %d: %v", len(keys), n, err)
+	}
+}
+
+// testNewestKey gives a patient a second key: new records use it, old ones stay readable.
+func testNewestKey(t *testing.T, s ledger.KeyStore) {
+	p := newPatient(key(newID()))
+	next := ledger.WrappedKey{ID: newID(), Org: p.Key.Org, Patient: p.Patient, Blob: randomBytes(60)}
+	addPatients(t, s, p)
+	addPatients(t, s, ledger.NewPatient{Patient: p.Patient, Key: next})
+	current, err := s.PatientKeys(t.Context(), []ledger.ID{p.Patient})
+	if err != nil {
+		t.Fatalf("PatientKeys: %v", err)
+	}
+	same(t, "current", current, map[ledger.ID]ledger.WrappedKey{p.Patient: next})
+	both, err := s.Keys(t.Context(), []ledger.ID{p.Key.ID, next.ID})
+	if err != nil {
+		t.Fatalf("Keys: %v", err)
+	}
+	same(t, "both", both, map[ledger.ID]ledger.WrappedKey{p.Key.ID: p.Key, next.ID: next})
+}

@@ -1,0 +1,85 @@
+package ledgertest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+)
+
+func testFirstTerm(t *testing.T, s Backend) {
+	ctx := t.Context()
+	h, now, err := s.Acquire(ctx, 0)
+	if err != nil {
+		t.Fatalf("Acquire: %v", err)
+	}
+	if h.Term != 1 {
+		t.Errorf("first term %d, want 1", h.Term)
+	}
+	if d := time.Since(now).Abs(); d > time.Minute {
+		t.Errorf("the database's clock is off by %v", d)
+	}
+	same(t, "head", head(t, s), h)
+	for _, term := range []uint64{0, 2, 99} { // nobody else may, whatever term they claim
+		if _, _, err := s.Acquire(ctx, term); !errors.Is(err, ledger.ErrLeased) {
+			t.Errorf("Acquire(%d) while leased: %v, want ErrLeased", term, err)
+		}
+	}
+	again, _, err := s.Acquire(ctx, h.Term)
+	if err != nil {
+		t.Fatalf("renew: %v", err)
+	}
+	same(t, "head after renewal", again, h)
+}
+
+// testTakeover shows that a commit renews the lease, that a silent holder loses it, and that the
+// deposed one can write no more.
+func testTakeover(t *testing.T, s Backend) {
+	ctx := t.Context()
+	h := begin(t, s)
+	time.Sleep(ledger.Lease / 2) // so that the renewal can be told from the first lease
+	renewed := time.Now()
+	b := newBatch(h)
+	b.record(10)
+	h = commit(t, s, b)
+
+	next := awaitTerm(t, s, 3*ledger.Lease)
+	if d := time.Since(renewed); d < ledger.Lease-200*time.Millisecond {
+		t.Errorf("taken over %v after a commit, want no sooner than %v", d, ledger.Lease)
+	}
+	if next.Term != h.Term+1 {
+		t.Errorf("term %d, want %d", next.Term, h.Term+1)
+	}
+	deposed := newBatch(h)
+	deposed.record(10)
+	if err := s.Commit(ctx, &deposed.Batch); !errors.Is(err, ledger.ErrHeadMoved) {
+		t.Errorf("deposed commit: %v, want ErrHeadMoved", err)
+	}
+	nothingOf(t, s, deposed, next)
+	if _, _, err := s.Acquire(ctx, h.Term); !errors.Is(err, ledger.ErrLeased) {
+		t.Errorf("deposed renewal: %v, want ErrLeased", err)
+	}
+	b = newBatch(next)
+	b.record(10)
+	commit(t, s, b)
+	walk(t, s)
+}
+
+// awaitTerm asks for the lease until it is given.
+func awaitTerm(t *testing.T, s Store, atMost time.Duration) ledger.Head {
+	t.Helper()
+	for end := time.Now().Add(atMost); time.Now().Before(end); {
+		h, _, err := s.Acquire(t.Context(), 0)
+		if err == nil {
+			return h
+		}
+		if fault.KindOf(err) != fault.Unavailable {
+			t.Fatalf("Acquire: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond) // the lease runs by the database's clock: asking is the only way
+	}
+	t.Fatalf("no takeover within %v", atMost)
+	return ledger.Head{}
+}

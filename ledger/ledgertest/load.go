@@ -1,0 +1,188 @@
+package ledgertest
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/dosewire/dosewire/ledger"
+)
+
+func testLoadMessages(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	recorded := ledger.Message{Key: key(r.Org), Body: randomHash(), Record: r.ID, Answer: []byte(`{"status":201}`), Seq: 41}
+	refusal := ledger.Message{Key: key(r.Org), Body: randomHash(), Answer: []byte(`{"status":409,"code":"RX_HELD_BY_OTHER"}`), Seq: 42}
+	b.Messages = append(b.Messages, recorded, refusal)
+	commit(t, s, b)
+
+	stranger := ledger.Key{Org: newID(), Hash: recorded.Hash}
+	have := load(t, s, ledger.Want{Messages: []ledger.Key{recorded.Key, stranger, refusal.Key, recorded.Key}})
+	same(t, "messages", have.Messages, map[ledger.Key]ledger.Message{recorded.Key: recorded, refusal.Key: refusal})
+}
+
+func testLoadPrescriptions(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	first := b.record(50)
+	plain := b.prescription(first)
+	rich := b.prescription(first, func(p *ledger.Prescription) { // two of one Bundle; every column set
+		p.Holder, p.Claim, p.FillsDone, p.Group = newID(), 7, 2, randomHash()
+		p.DueAt, p.Version, p.Status = 1_790_000_123_456, 9, "ready-to-collect"
+	})
+	waiting := b.prescription(first, func(p *ledger.Prescription) { p.Pharmacy = ledger.ID{} })
+	h := commit(t, s, b)
+
+	b = newBatch(h) // a second version of rich: a record of its own, the state replaced
+	second := b.record(60, func(r *ledger.Record) { r.Org, r.Of, r.Version = first.Org, rich.ID, 2 })
+	rich.Record, rich.Version, rich.Status, rich.Holder = second.ID, 10, "cancelled", ledger.ID{}
+	rich.State = []byte(`{"phase":"cancelled"}`)
+	b.Prescriptions = append(b.Prescriptions, rich)
+	h = commit(t, s, b)
+	b = newBatch(h) // and a third, so that the second is neither first nor in force
+	third := b.record(60, func(r *ledger.Record) { r.Org, r.Of, r.Version = first.Org, rich.ID, 3 })
+	rich.Record, rich.Version = third.ID, 11
+	b.Prescriptions = append(b.Prescriptions, rich)
+	commit(t, s, b)
+
+	all := func(ps ...ledger.Prescription) map[ledger.ID]ledger.Prescription {
+		m := map[ledger.ID]ledger.Prescription{}
+		for _, p := range ps {
+			m[p.ID] = p
+		}
+		return m
+	}
+	for name, tt := range map[string]struct {
+		want ledger.Want
+		have map[ledger.ID]ledger.Prescription
+	}{
+		"by hub id":               {ledger.Want{Prescriptions: []ledger.ID{plain.ID, newID(), plain.ID}}, all(plain)},
+		"by record in force":      {ledger.Want{Prescriptions: []ledger.ID{third.ID}}, all(rich)},
+		"by older version":        {ledger.Want{Prescriptions: []ledger.ID{second.ID}}, all(rich)},
+		"by Bundle":               {ledger.Want{Prescriptions: []ledger.ID{first.ID}}, all(plain, waiting)},
+		"without pharmacy":        {ledger.Want{Prescriptions: []ledger.ID{waiting.ID}}, all(waiting)},
+		"by several ways at once": {ledger.Want{Prescriptions: []ledger.ID{second.ID, rich.ID}, Identities: []ledger.Key{{Org: rich.Clinic, Hash: rich.Identity}}}, all(rich)},
+	} {
+		same(t, name, load(t, s, tt.want).Prescriptions, tt.have)
+	}
+
+	mine := ledger.Key{Org: rich.Clinic, Hash: rich.Identity}
+	stranger := ledger.Key{Org: newID(), Hash: rich.Identity}
+	have := load(t, s, ledger.Want{Identities: []ledger.Key{mine, stranger}})
+	same(t, "identities", have.Identities, map[ledger.Key]ledger.ID{mine: rich.ID})
+	same(t, "prescriptions by identity", have.Prescriptions, all(rich))
+}
+
+func testLoadCitations(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	pharmacy, other := newID(), newID()
+	p1, p2, p3 := b.prescription(r), b.prescription(r), b.prescription(r)
+	ident, local := randomHash(), randomHash()
+	b.Delivered = []ledger.Delivered{
+		{Pharmacy: pharmacy, Prescription: p1.ID, Identifier: ident, Local: local},
+		{Pharmacy: pharmacy, Prescription: p2.ID, Local: local}, // two clinics may use one local id
+		{Pharmacy: other, Prescription: p3.ID, Identifier: ident},
+	}
+	h := commit(t, s, b)
+
+	b = newBatch(h) // delivered again: nothing new
+	b.Delivered = []ledger.Delivered{{Pharmacy: pharmacy, Prescription: p1.ID, Identifier: ident, Local: local}}
+	commit(t, s, b)
+
+	byIdent, byLocal := ledger.Key{Org: pharmacy, Hash: ident}, ledger.Key{Org: pharmacy, Hash: local}
+	have := load(t, s, ledger.Want{Citations: []ledger.Key{byIdent, byLocal, {Org: newID(), Hash: ident}, {Org: pharmacy}}})
+	same(t, "citations", have.Citations, map[ledger.Key][]ledger.ID{byIdent: {p1.ID}, byLocal: sorted(p1.ID, p2.ID)})
+	same(t, "prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{p1.ID: p1, p2.ID: p2})
+	same(t, "delivered", have.Delivered, map[[2]ledger.ID]bool{{pharmacy, p1.ID}: true, {pharmacy, p2.ID}: true})
+
+	have = load(t, s, ledger.Want{Prescriptions: []ledger.ID{p3.ID}}) // every pair, however it was found
+	same(t, "delivered", have.Delivered, map[[2]ledger.ID]bool{{other, p3.ID}: true})
+
+	for _, tt := range []struct {
+		pharmacy, rx ledger.ID
+		want         bool
+	}{{pharmacy, p1.ID, true}, {other, p1.ID, false}, {other, p3.ID, true}, {pharmacy, newID(), false}} {
+		if got, err := s.WasDelivered(t.Context(), tt.pharmacy, tt.rx); err != nil || got != tt.want {
+			t.Errorf("WasDelivered = %v, %v, want %v", got, err, tt.want)
+		}
+	}
+}
+
+func testLoadDispenses(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	p := b.prescription(r)
+	pharmacy := newID()
+	cited := ledger.Dispense{Key: key(pharmacy), Resource: newID(), Prescription: p.ID, Claim: 3, Status: "preparation", Version: 1}
+	history := ledger.Dispense{Key: key(pharmacy), Resource: newID(), Status: "completed", Version: 1}
+	b.Dispenses = append(b.Dispenses, cited, history)
+	h := commit(t, s, b)
+
+	b = newBatch(h)
+	cited.Status, cited.Version, cited.Claim = "completed", 2, 4
+	b.Dispenses = append(b.Dispenses, cited)
+	commit(t, s, b)
+
+	have := load(t, s, ledger.Want{Dispenses: []ledger.Key{cited.Key, history.Key, {Org: newID(), Hash: cited.Hash}}})
+	same(t, "dispenses", have.Dispenses, map[ledger.Key]ledger.Dispense{cited.Key: cited, history.Key: history})
+	same(t, "their prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{p.ID: p})
+
+	for _, d := range []ledger.Dispense{cited, history} {
+		got, err := s.DispenseByResource(t.Context(), d.Resource)
+		if err != nil {
+			t.Errorf("DispenseByResource: %v", err)
+		}
+		same(t, "dispense", got, d)
+	}
+	if _, err := s.DispenseByResource(t.Context(), newID()); !isNotFound(err) {
+		t.Errorf("DispenseByResource of a stranger: %v, want ErrNotFound", err)
+	}
+	list, err := s.PrescriptionDispenses(t.Context(), p.ID)
+	if err != nil {
+		t.Errorf("PrescriptionDispenses: %v", err)
+	}
+	same(t, "dispenses of the prescription", list, []ledger.Dispense{cited})
+}
+
+func testLoadPatients(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	patient := newID()
+	waits := func(p *ledger.Prescription) { p.Patient, p.Pharmacy = patient, ledger.ID{} }
+	w1, w2 := b.prescription(r, waits), b.prescription(r, waits)
+	b.prescription(r, func(p *ledger.Prescription) { p.Patient = patient }) // routed
+	b.Nominations = []ledger.Nomination{{Patient: patient, Pharmacy: newID()}}
+	h := commit(t, s, b)
+
+	b = newBatch(h) // a later choice replaces the first
+	chosen := newID()
+	b.Nominations = []ledger.Nomination{{Patient: patient, Pharmacy: chosen}}
+	commit(t, s, b)
+
+	have := load(t, s, ledger.Want{Patients: []ledger.ID{patient, newID()}})
+	same(t, "nominations", have.Nominations, map[ledger.ID]ledger.ID{patient: chosen})
+	same(t, "waiting", have.Waiting, map[ledger.ID][]ledger.ID{patient: sorted(w1.ID, w2.ID)})
+	same(t, "prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{w1.ID: w1, w2.ID: w2})
+}
+
+// testLoadNothing demands maps that can be written to, as the recorder lays a batch over them.
+func testLoadNothing(t *testing.T, s Backend) {
+	begin(t, s)
+	for _, w := range []ledger.Want{{}, {
+		Messages: []ledger.Key{key(newID())}, Identities: []ledger.Key{key(newID())}, Prescriptions: []ledger.ID{newID()},
+		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()},
+	}} {
+		have := load(t, s, w)
+		same(t, "have", have, ledger.Have{})
+		if have.Messages == nil || have.Prescriptions == nil || have.Identities == nil || have.Citations == nil ||
+			have.Delivered == nil || have.Dispenses == nil || have.Nominations == nil || have.Waiting == nil {
+			t.Errorf("a map is nil: %+v", have)
+		}
+	}
+}
+
+// sorted puts ids in order: lists of prescriptions in Have are oldest first.
+func sorted(ids ...ledger.ID) []ledger.ID {
+	slices.SortFunc(ids, func(a, b ledger.ID) int { return bytes.Compare(a[:], b[:]) })
+	return ids
+}

@@ -1,0 +1,71 @@
+package ledgertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/ledger"
+)
+
+// Store is everything that a records database offers.
+type Store interface {
+	ledger.Store
+	ledger.Reader
+	directory.Store
+	// SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
+	// changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
+	SetOrigin(ctx context.Context, origin string) error
+}
+
+// Backend is one fresh, migrated and empty store. open registers its end with t.Cleanup.
+type Backend struct {
+	Store
+	// Exec runs one SQL statement with exactly the rights that the hub has, and returns the
+	// database's error.
+	Exec func(ctx context.Context, sql string) error
+}
+
+// TestStore runs the suite. open is called once for each subtest.
+func TestStore(t *testing.T, open func(testing.TB) Backend) {
+	tests := []struct {
+		name string
+		run  func(*testing.T, Backend)
+	}{
+		{"Origin", testOrigin},
+		{"Genesis", testGenesis},
+		{"CommitMovesHead", testCommitMovesHead},
+		{"StaleHeadWritesNothing", testStaleHead},
+		{"TermMayNotChangeInCommit", testTermInCommit},
+		{"ConcurrentCommitsOneWins", testConcurrentCommits},
+		{"ForgedChainIsRefused", testForgedChain},
+		{"EntriesAreInsertOnly", testInsertOnly},
+		{"UniqueKeys", testUniqueKeys},
+		{"BigBatch", testBigBatch},
+		{"BigRecord", testBigRecord},
+		{"FirstTerm", testFirstTerm},
+		{"Takeover", testTakeover},
+		{"LoadMessages", testLoadMessages},
+		{"LoadPrescriptions", testLoadPrescriptions},
+		{"LoadCitations", testLoadCitations},
+		{"LoadDispenses", testLoadDispenses},
+		{"LoadPatients", testLoadPatients},
+		{"LoadNothing", testLoadNothing},
+		{"Rows", testRows},
+		{"Records", testRecords},
+		{"Prescriptions", testPrescriptions},
+		{"Effects", testEffects},
+		{"Acknowledged", testAcknowledged},
+		{"Access", testAccess},
+		{"Directory", testDirectory},
+		{"Invitations", testInvitations},
+		{"Sessions", testSessions},
+		{"Devices", testDevices},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.run(t, open(t))
+		})
+	}
+}

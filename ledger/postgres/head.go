@@ -1,0 +1,59 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dosewire/dosewire/ledger"
+)
+
+const headColumns = `epoch, seq, size, leaf, time, deliveries, term`
+
+func scanHead(row pgx.Row, more ...any) (h ledger.Head, err error) {
+	err = row.Scan(append([]any{&h.Epoch, &h.Seq, &h.Size, hashInto{&h.Leaf}, &h.Time, &h.Deliveries, &h.Term}, more...)...)
+	return h, err
+}
+
+// Head returns the head as last committed.
+func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
+	h, err := scanHead(s.pool.QueryRow(ctx, `SELECT `+headColumns+` FROM head`))
+	return h, refuse(err, "read head")
+}
+
+// SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
+// changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
+func (s *Store) SetOrigin(ctx context.Context, origin string) error {
+	want := ledger.Origin(origin)
+	if _, err := s.pool.Exec(ctx, `UPDATE head SET origin = $1, leaf = $1 WHERE size = 0 AND origin <> $1`, want[:]); err != nil {
+		return refuse(err, "set origin")
+	}
+	var same bool
+	if err := s.pool.QueryRow(ctx, `SELECT origin = $1 FROM head`, want[:]).Scan(&same); err != nil {
+		return refuse(err, "set origin")
+	}
+	if !same {
+		return ledger.ErrOrigin
+	}
+	return nil
+}
+
+// Acquire takes the next term if the lease of the present one has ended, or renews it for its
+// holder. Term 0 is nobody's: it always asks for a new one. The clock is the database's.
+func (s *Store) Acquire(ctx context.Context, term uint64) (ledger.Head, time.Time, error) {
+	const take = `UPDATE head SET
+	    term = CASE WHEN $1 <> 0 AND term = $1 THEN term ELSE term + 1 END,
+	    lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+	  WHERE $1 <> 0 AND term = $1 OR lease_until <= clock_timestamp()
+	  RETURNING ` + headColumns + `, clock_timestamp()`
+	var now time.Time
+	h, err := scanHead(s.pool.QueryRow(ctx, take, int64(term), ledger.Lease.Milliseconds()), &now)
+	switch err = refuse(err, "acquire lease"); {
+	case err == nil:
+		return h, now, nil
+	case err == error(ledger.ErrNotFound):
+		return ledger.Head{}, time.Time{}, ledger.ErrLeased
+	}
+	return ledger.Head{}, time.Time{}, err
+}

@@ -1,0 +1,355 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// announcement is one committed effect with the plaintext that its payload is cut from. body is nil
+// when the effect has its own Body, or when the record must be opened first.
+type announcement struct {
+	ledger.Effect
+	body []byte
+}
+
+// announcements pairs a batch's effects with the bodies at hand.
+func announcements(effects []ledger.Effect, units []*unit) []announcement {
+	bodies := make(map[ledger.ID][]byte, len(units))
+	for _, u := range units {
+		if u.result.fate == recorded {
+			bodies[u.result.record.ID] = u.body
+		}
+	}
+	out := make([]announcement, len(effects))
+	for i, e := range effects {
+		out[i] = announcement{Effect: e, body: bodies[e.Record]}
+	}
+	return out
+}
+
+// announcer publishes committed effects in their order: from memory while it keeps up, from the
+// database otherwise. What it has announced is stored once a second, so that after a crash at most a
+// second's worth is announced again, with the same ids.
+type announcer struct {
+	r       *Recorder
+	publish *streams.DeliveryPublisher
+	wakes   *streams.Publisher
+	skip    map[ledger.ID]uint64 // after the loss of RX_DELIVERY: what each organisation had acknowledged
+	rewound uint64               // effects up to here are announced again, without wakes
+
+	wake chan struct{}
+
+	mu        sync.Mutex
+	queue     []announcement // contiguous, first is next or later
+	bytes     int
+	target    uint64 // last committed effect
+	next      uint64 // first effect not announced
+	finishing bool
+}
+
+// queueBytes bounds the bodies that wait in memory; beyond it they are read back from the database.
+const queueBytes = 8 << 20
+
+// newAnnouncer finds out where to go on. If RX_DELIVERY is new although effects were announced, the
+// stream was lost: everything above each organisation's acknowledged number is announced again.
+func newAnnouncer(ctx context.Context, r *Recorder) (*announcer, error) {
+	publish, err := streams.NewDeliveryPublisher(ctx, r.js)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: announcer: %w", err)
+	}
+	wakes, err := streams.NewPublisher(r.deps.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: announcer: %w", err)
+	}
+	acknowledged, err := r.deps.Reader.Acknowledged(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: announcer: %w", err)
+	}
+	a := &announcer{r: r, publish: publish, wakes: wakes, wake: make(chan struct{}, 1), target: r.head.Deliveries}
+	self := acknowledged[ledger.ID{}]
+	a.next = self + 1
+	if publish.LastSequence() == 0 && self > 0 {
+		a.skip, a.rewound = acknowledged, self
+		a.next = 1
+		r.log.WarnContext(ctx, "RX_DELIVERY was lost: announcing again from the database", "count", self)
+	}
+	return a, nil
+}
+
+// committed hands over a batch's effects. It never blocks the recorder.
+func (a *announcer) committed(effects []announcement, target uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.target = target
+	size := 0
+	for _, e := range effects {
+		size += len(e.body) + len(e.Body)
+	}
+	if a.bytes+size <= queueBytes {
+		a.queue = append(a.queue, effects...)
+		a.bytes += size
+	}
+	a.poke()
+}
+
+func (a *announcer) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// finish lets run return once everything committed is announced.
+func (a *announcer) finish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.finishing = true
+	a.poke()
+}
+
+// Announced is the number up to which everything was announced.
+func (a *announcer) announced() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.next - 1
+}
+
+// run announces until finish, then until nothing is left. It returns streams.ErrDeposed when another
+// recorder announces, and an error only when going on would be wrong.
+func (a *announcer) run(ctx context.Context) error {
+	keep, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { a.housekeep(keep) })
+	defer func() {
+		stop()
+		wg.Wait()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		a.store(last)
+	}()
+
+	for wait := 50 * time.Millisecond; ; {
+		batch, done, err := a.take(ctx)
+		if err == nil && done {
+			return nil
+		}
+		if err == nil && len(batch) > 0 {
+			err = a.announce(ctx, batch)
+		}
+		switch {
+		case err == nil:
+			wait = 50 * time.Millisecond
+			continue
+		case errors.Is(err, streams.ErrDeposed), fault.KindOf(err) == fault.Tampered, ctx.Err() != nil:
+			return err
+		}
+		a.r.log.WarnContext(ctx, "announcing stalled", "kind", fault.KindOf(err).String())
+		if a.ended() || pause(ctx, wait) != nil {
+			return nil // what is left is announced at the next start
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+func (a *announcer) ended() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.finishing
+}
+
+// take waits for effects and returns the next ones in order, from memory or from the database.
+func (a *announcer) take(ctx context.Context) (batch []announcement, done bool, err error) {
+	for {
+		a.mu.Lock()
+		next, target, finishing := a.next, a.target, a.finishing
+		for len(a.queue) > 0 && a.queue[0].Number < next { // announced from the database meanwhile
+			a.drop(1)
+		}
+		if len(a.queue) > 0 && a.queue[0].Number == next {
+			n := 1
+			for n < len(a.queue) && n < 500 && a.queue[n].Number == next+uint64(n) {
+				n++
+			}
+			batch = append([]announcement(nil), a.queue[:n]...)
+			a.drop(n)
+		}
+		a.mu.Unlock()
+		switch {
+		case len(batch) > 0:
+			return batch, false, nil
+		case next <= target:
+			batch, err = a.read(ctx, next)
+			return batch, false, err
+		case finishing:
+			return nil, true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		case <-a.wake:
+		}
+	}
+}
+
+// drop forgets the first n of the queue; mu is held.
+func (a *announcer) drop(n int) {
+	for _, e := range a.queue[:n] {
+		a.bytes -= len(e.body) + len(e.Body)
+	}
+	a.queue = a.queue[n:]
+	if len(a.queue) == 0 {
+		a.queue = nil
+	}
+}
+
+// read fetches effects from the database.
+func (a *announcer) read(ctx context.Context, next uint64) ([]announcement, error) {
+	effects, err := a.r.deps.Reader.Effects(ctx, ledger.ID{}, next-1, 100)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: read effects: %w", err)
+	}
+	if len(effects) == 0 || effects[0].Number != next {
+		return nil, fault.New(fault.Tampered, "recorder: effect "+strconv.FormatUint(next, 10)+" is missing")
+	}
+	out := make([]announcement, len(effects))
+	for i, e := range effects {
+		out[i] = announcement{Effect: e}
+	}
+	return out, nil
+}
+
+// announce publishes a run of effects and moves next behind them.
+func (a *announcer) announce(ctx context.Context, batch []announcement) error {
+	if err := a.r.config.Fault("before announce", batch[0].Number); err != nil {
+		return err
+	}
+	messages := make([]streams.Message, 0, len(batch))
+	var wakes []ledger.Effect
+	for _, e := range batch {
+		switch {
+		case e.Kind == ledger.EffectWake:
+			if e.Number > a.rewound {
+				wakes = append(wakes, e.Effect)
+			}
+		case e.Number > a.rewound || e.Number > a.skip[e.Org]:
+			m, err := a.message(ctx, e)
+			if errors.Is(err, ledger.ErrErased) {
+				continue // nothing is left to deliver
+			}
+			if err != nil {
+				return err
+			}
+			messages = append(messages, m)
+		}
+	}
+	if err := a.publish.Publish(ctx, messages); err != nil {
+		return fmt.Errorf("recorder: announce: %w", err)
+	}
+	if err := a.wakeUp(ctx, wakes); err != nil {
+		return err
+	}
+	// A crash here announces the batch again from the stored position: the ids are the same.
+	if err := a.r.config.Fault("after announce", batch[0].Number); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.next = batch[len(batch)-1].Number + 1
+	a.mu.Unlock()
+	a.r.metrics.delivered(ctx, len(messages), time.UnixMilli(batch[0].Time))
+	return nil
+}
+
+// message is the delivery that an effect stands for.
+func (a *announcer) message(ctx context.Context, e announcement) (streams.Message, error) {
+	payload, err := a.payload(ctx, e)
+	if err != nil {
+		return streams.Message{}, err
+	}
+	h := nats.Header{}
+	number := strconv.FormatUint(e.Number, 10)
+	h.Set(streams.HeaderDelivery, number)
+	h.Set(streams.HeaderCause, strconv.FormatUint(e.Seq, 10))
+	if e.Index != ledger.NoIndex {
+		h.Set(streams.HeaderIndex, strconv.FormatUint(e.Index, 10))
+	}
+	if e.Prescription != (ledger.ID{}) {
+		h.Set(streams.HeaderID, e.Prescription.String())
+	}
+	if e.Claim > 0 {
+		h.Set(streams.HeaderClaim, strconv.FormatUint(e.Claim, 10))
+	}
+	if e.State != "" {
+		h.Set(streams.HeaderState, e.State)
+	}
+	subject := e.Record
+	if subject == (ledger.ID{}) {
+		subject = e.Prescription
+	}
+	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), e.Type, subject.String()), Header: h, Body: payload}, nil
+}
+
+// payload is the effect's own body, or what the receiver may see of the record.
+func (a *announcer) payload(ctx context.Context, e announcement) ([]byte, error) {
+	switch {
+	case e.Body != nil:
+		return e.Body, nil
+	case e.body == nil:
+		body, err := a.open(ctx, e.Record)
+		if err != nil {
+			return nil, err
+		}
+		e.body = body
+	}
+	if e.Items == nil {
+		return e.body, nil
+	}
+	return fhir.Slice(e.body, e.Items)
+}
+
+func (a *announcer) open(ctx context.Context, id ledger.ID) ([]byte, error) {
+	rec, err := a.r.deps.Reader.Record(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: announce record: %w", err)
+	}
+	key, err := a.r.deps.Keys.Key(ctx, rec.KeyID)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: announce key: %w", err)
+	}
+	return ledger.Open(key, rec, nil)
+}
+
+// wakeUp tells the open inboxes and the devices of patients. The stream keeps one wake a device.
+func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
+	if len(wakes) == 0 {
+		return nil
+	}
+	patients := make([]ledger.ID, 0, len(wakes))
+	for _, w := range wakes {
+		patients = append(patients, w.Patient)
+		if err := a.r.deps.NATS.Publish(streams.LiveSubject(w.Patient.String()), nil); err != nil {
+			return fault.Of(fault.CodeUnavailable).Wrap(err)
+		}
+	}
+	devices, err := a.r.deps.Devices.DevicesOf(ctx, patients)
+	if err != nil {
+		return fmt.Errorf("recorder: devices: %w", err)
+	}
+	for _, d := range devices {
+		m := streams.Message{ID: "w." + newID().String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
+		if err := a.wakes.Publish(ctx, m); err != nil {
+			return fmt.Errorf("recorder: wake: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,294 @@
+package recorder
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// day is how quarantine keys are dealt out.
+const day = 24 * 60 * 60 * 1000
+
+// seal encrypts every unit that leaves a row, on every core. The commitment of a record is kept for
+// its entry.
+func (r *Recorder) seal(ctx context.Context, units []*unit) error {
+	for _, u := range units {
+		key, err := r.keyFor(ctx, u)
+		if err != nil {
+			return fmt.Errorf("recorder: key: %w", err)
+		}
+		u.patient = key
+	}
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	work := func() {
+		for n := int(next.Add(1)) - 1; n < len(units); n = int(next.Add(1)) - 1 {
+			if err := sealUnit(units[n]); err != nil {
+				failed.Store(&err)
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (len(units)+15)/16) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return fmt.Errorf("recorder: seal: %w", *err)
+	}
+	return nil
+}
+
+func sealUnit(u *unit) error {
+	rec := &u.result.record
+	switch u.result.fate {
+	case recorded:
+	case refused:
+		*rec = quarantineRecord(u)
+	default:
+		return nil
+	}
+	rec.KeyID = u.patient.KeyID
+	commitment, err := ledger.Seal(u.patient, rec, u.body)
+	u.result.commitment = commitment
+	return err
+}
+
+// quarantineRecord is the shape under which a refused body is sealed.
+func quarantineRecord(u *unit) ledger.Record {
+	return ledger.Record{ID: newID(), Org: u.sender.ID, Type: "refused", Version: 1, Seq: u.message.Seq}
+}
+
+// keyFor is the key of the record's patient; the hub's own for facts about organisations; the day's
+// quarantine key for refusals.
+func (r *Recorder) keyFor(ctx context.Context, u *unit) (ledger.PatientKey, error) {
+	switch {
+	case u.result.fate == refused:
+		return r.deps.Keys.Quarantine(ctx, u.message.Time.UnixMilli()/day)
+	case u.result.fate != recorded:
+		return ledger.PatientKey{}, nil
+	case u.result.patient == (ledger.ID{}):
+		return r.deps.Keys.Hub(ctx)
+	case u.keyed && u.result.patient == u.patient.Patient:
+		return u.patient, nil
+	}
+	return r.deps.Keys.ForPatient(ctx, u.result.patient)
+}
+
+// bind links the units into the chain and gathers everything that one commit writes.
+func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Batch, error) {
+	b := &ledger.Batch{From: r.head, To: r.head}
+	for _, u := range units {
+		r.link(b, u)
+	}
+	for _, u := range units { // repeats look at what is decided now
+		if u.result.fate == repeated {
+			v.repeat(u)
+		}
+		r.outcome(b, u)
+	}
+	for _, id := range v.dirty {
+		row, err := v.states[id].write()
+		if err != nil {
+			return nil, fmt.Errorf("recorder: state: %w", err)
+		}
+		b.Prescriptions = append(b.Prescriptions, row)
+	}
+	for key := range v.dispenses {
+		b.Dispenses = append(b.Dispenses, v.Dispenses[key])
+	}
+	for patient, pharmacy := range v.nominations {
+		b.Nominations = append(b.Nominations, ledger.Nomination{Patient: patient, Pharmacy: pharmacy})
+	}
+	b.Fills, b.Delivered = v.fills, v.delivered
+	b.Organizations, b.Clients = v.organizations, v.clients
+	b.To.Seq = units[len(units)-1].message.Seq
+	if err := r.linkAccesses(ctx, b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// link writes the rows of one unit.
+func (r *Recorder) link(b *ledger.Batch, u *unit) {
+	res := &u.result
+	res.index = ledger.NoIndex
+	switch res.fate {
+	case recorded:
+		rec := &res.record
+		rec.Epoch = b.From.Epoch
+		var e ledger.Entry
+		e, b.To = ledger.Link(b.To, ledger.KindRecord, u.message.Time, rec.Digest(), res.commitment)
+		rec.Index, res.index = e.Index, e.Index
+		leaf := b.To.Leaf
+		res.answer.Index, res.answer.Leaf = &rec.Index, hex.EncodeToString(leaf[:])
+		b.Entries = append(b.Entries, e)
+		b.Records = append(b.Records, *rec)
+		answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
+		b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Record: rec.ID, Answer: answer, Seq: u.message.Seq})
+	case refused:
+		b.Quarantined = append(b.Quarantined, ledger.Quarantined{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.sub, Org: u.sender.ID,
+			KeyID: res.record.KeyID, Sealed: res.record.Sealed, Code: res.answer.Code, Time: u.message.Time.UnixMilli()})
+	case repeated, reused:
+		if u.sub == 0 {
+			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Key: u.name})
+		}
+	}
+}
+
+// outcome numbers the effects of one unit. A sender who does not wait for a reply gets the answer as
+// a delivery: the outcome message means committed.
+func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
+	effects := u.result.effects
+	if u.reply == "" && u.sender.Kind != "" {
+		effects = append(effects, ledger.Effect{Kind: ledger.EffectDeliver, Org: u.sender.ID, Type: "OperationOutcome",
+			Body: fhir.OutcomeFrom(u.result.answer.Issues), Prescription: only(u.result.answer.Resources)})
+	}
+	for _, e := range effects {
+		b.To.Deliveries++
+		e.Number, e.Seq, e.Index, e.Time = b.To.Deliveries, u.message.Seq, u.result.index, max(u.message.Time.UnixMilli(), b.From.Time)
+		b.Effects = append(b.Effects, e)
+	}
+}
+
+// only is the prescription that an answer concerns if it is exactly one.
+func only(resources []streams.Resource) ledger.ID {
+	if len(resources) != 1 {
+		return ledger.ID{}
+	}
+	return parseID(resources[0].Rx)
+}
+
+// repeat builds the answer to a message decided before: the first decision, and the present state so
+// that an old yes cannot mislead.
+func (v *view) repeat(u *unit) {
+	var a streams.Answer
+	switch {
+	case u.result.first != nil:
+		a = u.result.first.result.answer
+	case json.Unmarshal(u.result.stored.Answer, &a) != nil:
+		a = streams.Answer{Status: fault.Internal.Row().Status, Code: string(fault.CodeInternal)}
+	}
+	a.Replayed = true
+	resources := make([]streams.Resource, len(a.Resources))
+	for i, res := range a.Resources {
+		if p, err := v.prescription(parseID(res.Rx)); err == nil && p != nil {
+			res.State, res.Claim = p.state.Status(), p.state.Claim
+			res.Holding = p.state.Holder != "" && p.state.Holder == u.sender.ID.String()
+		}
+		resources[i] = res
+	}
+	a.Resources = resources
+	u.result.answer = a
+}
+
+// commit makes b durable, then answers and announces.
+func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) error {
+	seq := b.To.Seq
+	if err := r.config.Fault("before commit", seq); err != nil {
+		return err
+	}
+	// A crash here leaves nothing behind: the same messages are read and decided again.
+	if err := r.deps.Store.Commit(ctx, b); err != nil {
+		return fmt.Errorf("recorder: commit to %d: %w", seq, err)
+	}
+	// A crash from here on loses no delivery: the effects are committed, and the next recorder
+	// announces from the last stored position. A waiting sender asks again and gets the same answer.
+	if err := r.config.Fault("after commit", seq); err != nil {
+		return err
+	}
+	r.head = b.To
+	r.leased(time.Time{})
+	r.deps.Directory.Apply(b.Organizations, b.Clients)
+	r.reply(ctx, units)
+	r.announcer.committed(announcements(b.Effects, units), b.To.Deliveries)
+	return nil
+}
+
+// reply sends the answers to those who wait for them. A lost reply is fetched by repeating the call.
+func (r *Recorder) reply(ctx context.Context, units []*unit) {
+	answers := make(map[string]streams.Answer, len(units))
+	for _, u := range units {
+		if u.reply == "" {
+			continue
+		}
+		if u.of > 1 {
+			answers[u.reply] = merge(answers[u.reply], u)
+			continue
+		}
+		answers[u.reply] = u.result.answer
+	}
+	if len(answers) == 0 {
+		return
+	}
+	if err := r.config.Fault("before reply", r.head.Seq); err != nil {
+		return
+	}
+	if err := streams.Reply(r.deps.NATS, answers); err != nil {
+		r.log.WarnContext(ctx, "replies not sent", "count", len(answers))
+	}
+	_ = r.config.Fault("after reply", r.head.Seq) // only a kill can matter here
+}
+
+// merge adds one entry's answer to the answer of its batch Bundle: one resource for each entry.
+func merge(whole streams.Answer, u *unit) streams.Answer {
+	a := u.result.answer
+	if len(a.Resources) == 0 {
+		a.Resources = []streams.Resource{{Status: a.Status, Code: a.Code}}
+	}
+	if whole.Status == 0 {
+		whole.Status = 200
+		whole.Replayed = true
+	}
+	whole.Replayed = whole.Replayed && a.Replayed
+	whole.Resources = append(whole.Resources, a.Resources...)
+	whole.Issues = joinArrays(whole.Issues, a.Issues)
+	if a.Index != nil {
+		whole.Index, whole.Leaf, whole.Record = a.Index, a.Leaf, a.Record
+	}
+	return whole
+}
+
+// joinArrays concatenates two JSON arrays.
+func joinArrays(a, b json.RawMessage) json.RawMessage {
+	if len(a) <= 2 {
+		return b
+	}
+	if len(b) <= 2 {
+		return a
+	}
+	joined := make(json.RawMessage, 0, len(a)+len(b))
+	joined = append(joined, a[:len(a)-1]...)
+	joined = append(joined, ',')
+	return append(joined, b[1:]...)
+}
+
+// isolate quarantines one message that could not be recorded, and answers it.
+func (r *Recorder) isolate(ctx context.Context, m *streams.Message) error {
+	u := &unit{message: m, of: 1, body: m.Body, reply: replyTo(m)}
+	u.guard(func() { r.identify(u) })
+	u.doc, u.issues = nil, nil
+	u.refuse(fault.Of(fault.CodePoison))
+	u.result = result{fate: refused, answer: refusal(u)}
+	units := []*unit{u}
+	if err := r.seal(ctx, units); err != nil {
+		return err
+	}
+	b, err := r.bind(ctx, units, newView(ledger.Have{}))
+	if err != nil {
+		return err
+	}
+	r.metrics.quarantined(ctx)
+	return r.commit(ctx, b, units)
+}

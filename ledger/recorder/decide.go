@@ -1,0 +1,388 @@
+package recorder
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/rx"
+	"github.com/dosewire/dosewire/internal/auth"
+	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// fate is what becomes of a unit.
+type fate uint8
+
+const (
+	refused  fate = iota // quarantined and answered; not remembered
+	repeated             // decided before: the first decision again
+	reused               // the id of another message: answered, nothing else
+	recorded             // sealed, linked, remembered
+)
+
+// result is the decision on one unit, before it has an index.
+type result struct {
+	fate       fate
+	answer     streams.Answer
+	record     ledger.Record
+	patient    ledger.ID // whose key seals the record; zero = the hub's
+	commitment ledger.Hash
+	index      uint64
+	effects    []ledger.Effect // numbers and indexes come with the commit
+	first      *unit           // of a repeat inside the same batch
+	stored     *ledger.Message // of a repeat of an earlier batch
+}
+
+// decider decides units in stream order over one view. It does no I/O.
+type decider struct {
+	keys      *ledger.Keyring
+	directory *directory.Directory
+	view      *view
+	names     map[ledger.Key]*unit // remembered in this batch
+	orgs      map[ledger.ID]ledger.Organization
+}
+
+// decide gives u its result and moves the view.
+func (d *decider) decide(u *unit, now time.Time) error {
+	if u.refused() {
+		d.refuse(u)
+		return nil
+	}
+	if d.known(u) {
+		return nil
+	}
+	var t *draft
+	var err error
+	if u.kind != "" {
+		t, err = d.fact(u, now)
+	} else {
+		t, err = d.message(u, now)
+	}
+	if err != nil {
+		return err
+	}
+	if u.refused() {
+		d.refuse(u)
+		return nil
+	}
+	d.names[u.name] = u
+	t.apply()
+	return nil
+}
+
+// known answers a message whose id was decided before.
+func (d *decider) known(u *unit) bool {
+	if first, ok := d.names[u.name]; ok {
+		u.result = result{fate: repeated, first: first}
+		if first.print != u.print {
+			d.reuse(u)
+		}
+		return true
+	}
+	if m, ok := d.view.Messages[u.name]; ok {
+		u.result = result{fate: repeated, stored: &m}
+		if m.Body != u.print {
+			d.reuse(u)
+		}
+		return true
+	}
+	return false
+}
+
+func (d *decider) reuse(u *unit) {
+	u.issues = []fhir.Issue{fhir.IssueOf(fault.Of(fault.CodeIDReused))}
+	u.result = result{fate: reused, answer: refusal(u)}
+}
+
+func (d *decider) refuse(u *unit) {
+	u.result = result{fate: refused, answer: refusal(u)}
+}
+
+// refusal is the answer that u's issues make.
+func refusal(u *unit) streams.Answer {
+	status, _ := fhir.Refused(u.issues)
+	a := streams.Answer{Status: status, Issues: fhir.IssuesJSON(u.issues)}
+	for _, issue := range u.issues {
+		if issue.Severity == "error" || issue.Severity == "fatal" {
+			a.Code = issue.ID
+			break
+		}
+	}
+	return a
+}
+
+// message decides an organisation's message: all of it or nothing.
+func (d *decider) message(u *unit, now time.Time) (*draft, error) {
+	t := d.draft(u, now)
+	switch auth.Role(u.sender.Kind) {
+	case auth.Clinic:
+		if len(u.read.Dispenses) > 0 {
+			u.refuse(fault.Of(fault.CodeSender).At(u.read.Dispenses[0].Expression))
+			return t, nil
+		}
+		for _, q := range u.read.Requests {
+			if err := t.request(q); err != nil {
+				return nil, err
+			}
+		}
+	case auth.Pharmacy:
+		// prescriptions in a pharmacy's message are citations, never an issue
+		if len(u.read.Dispenses) == 0 {
+			u.refuse(fault.Of(fault.CodeSender).At(u.doc.Type()))
+			return t, nil
+		}
+		for _, md := range u.read.Dispenses {
+			if err := t.dispense(md); err != nil {
+				return nil, err
+			}
+		}
+	default:
+		u.refuse(fault.Of(fault.CodeSender))
+	}
+	if !u.refused() {
+		t.finish()
+	}
+	return t, nil
+}
+
+// draft is the decision on one unit in the making. Nothing of it reaches the view before apply.
+type draft struct {
+	*decider
+	unit *unit
+	now  time.Time
+	id   ledger.ID // of the record
+
+	touched    map[ledger.ID]*prescription
+	order      []ledger.ID
+	identities map[ledger.Key]ledger.ID
+	dispenses  map[ledger.Key]ledger.Dispense
+	fills      []ledger.Fill
+	consequent []consequence
+	resources  []streams.Resource
+	issues     []fhir.Issue
+	conflict   bool // a valid message at the wrong moment: recorded, nothing changes
+	patient    ledger.ID
+}
+
+// consequence is an effect of the state machine with the resource that caused it.
+type consequence struct {
+	rx.Effect
+	p    *prescription
+	item int
+}
+
+func (d *decider) draft(u *unit, now time.Time) *draft {
+	return &draft{decider: d, unit: u, now: now, id: newID(), touched: map[ledger.ID]*prescription{},
+		identities: map[ledger.Key]ledger.ID{}, dispenses: map[ledger.Key]ledger.Dispense{}, patient: u.patient.Patient}
+}
+
+// newID is a UUIDv7; the standard reader of randomness does not fail.
+func newID() ledger.ID { return uuid.Must(uuid.NewV7()) }
+
+// take returns a private copy of a prescription for this draft, nil if it was not loaded.
+func (t *draft) take(id ledger.ID) (*prescription, error) {
+	if p, ok := t.touched[id]; ok {
+		return p, nil
+	}
+	p, err := t.view.prescription(id)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	c := *p
+	t.touch(&c)
+	return &c, nil
+}
+
+func (t *draft) touch(p *prescription) {
+	t.touched[p.row.ID] = p
+	t.order = append(t.order, p.row.ID)
+}
+
+// step runs the state machine on p and keeps what follows from it.
+func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
+	e.Record = t.reference(item)
+	if e.Org == "" && t.unit.sender.ID != (ledger.ID{}) {
+		e.Org = t.unit.sender.ID.String()
+	}
+	state, effects, answer := rx.Decide(p.state.State, e, t.now)
+	if answer.Refused {
+		return answer
+	}
+	p.state.State = state
+	if !answer.NoOp {
+		p.dirty = true
+		p.row.Version++
+	}
+	for _, f := range effects {
+		if f.Kind == rx.TakeFill {
+			t.fills = append(t.fills, ledger.Fill{Prescription: p.row.ID, Number: f.Number, Pharmacy: parseID(f.Org),
+				Claim: state.Claim, Record: t.id})
+			continue
+		}
+		t.consequent = append(t.consequent, consequence{Effect: f, p: p, item: item})
+	}
+	return answer
+}
+
+// answered turns the state machine's word on one resource into the sender's.
+func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, expression string) {
+	if p != nil {
+		res.Rx = p.row.ID.String()
+		res.State = p.state.Status()
+		res.Claim = p.state.Claim
+		res.Holding = p.state.Holder != "" && p.state.Holder == t.unit.sender.ID.String()
+	}
+	switch {
+	case a.Refused:
+		res.Status, res.Code = fault.Status(fault.Of(a.Code)), string(a.Code)
+		err := fault.Of(a.Code).At(expression)
+		if err.Kind() != fault.Conflict {
+			t.unit.refuse(err)
+		}
+		t.conflict = true
+		t.issues = append(t.issues, fhir.IssueOf(err))
+	case a.NoOp:
+		res.Status = 200
+		t.inform(fault.CodeRecorded, expression)
+	default:
+		if res.Status == 0 {
+			res.Status = 201
+		}
+		t.inform(fault.CodeRecorded, expression)
+		if a.Code != "" {
+			res.Code = string(a.Code)
+			t.inform(a.Code, expression)
+		}
+		if len(a.Flags) > 0 {
+			res.Code = string(fault.CodeFlagged)
+			t.inform(fault.CodeFlagged, expression)
+		}
+	}
+	t.resources = append(t.resources, res)
+}
+
+// inform adds an issue that refuses nothing, whatever the code's own kind is.
+func (t *draft) inform(code fault.Code, expression string) {
+	entry, _ := fault.Lookup(code)
+	t.issues = append(t.issues, fhir.Issue{Severity: "information", Code: "informational", ID: string(code), Text: entry.Title, Expression: expression})
+}
+
+// finish builds the answer and the effects of a unit that is recorded.
+func (t *draft) finish() {
+	u := t.unit
+	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources}
+	for _, res := range t.resources {
+		if t.conflict && res.Code != "" {
+			a.Status, a.Code = max(a.Status, res.Status), res.Code
+		} else {
+			a.Status = max(a.Status, res.Status)
+		}
+	}
+	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
+	u.result = result{fate: recorded, answer: a}
+	u.result.patient = t.patient
+	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id, Seq: u.message.Seq}
+	if u.kind == "" && len(t.resources) == 1 && !t.conflict && t.resources[0].Version > 0 {
+		u.result.record.Of = parseID(t.resources[0].ID)
+		u.result.record.Version = t.resources[0].Version
+	}
+	if !t.conflict {
+		u.result.effects = t.effects()
+	}
+}
+
+// apply moves the view to what the draft says.
+func (t *draft) apply() {
+	if t.conflict {
+		return
+	}
+	v := t.view
+	for _, id := range t.order {
+		p := t.touched[id]
+		if !p.dirty {
+			continue
+		}
+		p.dirty = false
+		if !p.listed {
+			p.listed = true
+			v.dirty = append(v.dirty, id)
+		}
+		v.states[id] = p
+		v.settle(p)
+	}
+	for key, id := range t.identities {
+		v.Identities[key] = id
+	}
+	for key, md := range t.dispenses {
+		v.Dispenses[key], v.dispenses[key] = md, true
+	}
+	v.fills = append(v.fills, t.fills...)
+}
+
+// settle keeps the list of those that wait for a pharmacy.
+func (v *view) settle(p *prescription) {
+	waiting := v.Waiting[p.row.Patient]
+	if p.state.Pharmacy == "" && p.state.Phase == rx.Ready {
+		for _, id := range waiting {
+			if id == p.row.ID {
+				return
+			}
+		}
+		v.Waiting[p.row.Patient] = append(waiting, p.row.ID)
+	}
+}
+
+// stored is a prescription's state as the state column holds it: the machine's value and the hashes
+// under which a pharmacy may cite it.
+type stored struct {
+	rx.State
+	CiteIdentifier string `json:"citeIdentifier,omitempty"`
+	CiteLocal      string `json:"citeLocal,omitempty"`
+}
+
+// write fills the row's columns from the state.
+func (p *prescription) write() (ledger.Prescription, error) {
+	row, s := p.row, p.state.State
+	row.Status = s.Status()
+	row.Pharmacy, row.Holder = parseID(s.Pharmacy), parseID(s.Holder)
+	row.Claim, row.FillsAllowed, row.FillsDone = s.Claim, s.FillsAllowed, s.FillsDone
+	row.DueAt = s.DueAt()
+	if record, _, ok := parseReference(s.Record); ok {
+		row.Record = record
+	}
+	state, err := json.Marshal(p.state)
+	if err != nil {
+		return row, err
+	}
+	row.State = state
+	return row, nil
+}
+
+// parseID reads an id of our own making; "" and anything else is the zero id.
+func parseID(s string) ledger.ID {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return ledger.ID{}
+	}
+	return id
+}
+
+func hexHash(h ledger.Hash) string {
+	if h == (ledger.Hash{}) {
+		return ""
+	}
+	return hex.EncodeToString(h[:])
+}
+
+func parseHash(s string) (h ledger.Hash) {
+	if b, err := hex.DecodeString(s); err == nil && len(b) == len(h) {
+		copy(h[:], b)
+	}
+	return h
+}

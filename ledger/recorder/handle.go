@@ -1,0 +1,189 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// handle brings messages into the ledger whatever is in them. A batch that fails on its data is
+// halved until one message stands alone; that one is quarantined and the line goes on. A database
+// that cannot be reached is waited for.
+func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := r.attempt(ctx, messages)
+		switch fault.KindOf(err) {
+		case fault.Unavailable:
+			if done, err := r.recheck(ctx, messages, wait); done || err != nil {
+				return err
+			}
+			continue
+		case fault.Conflict, fault.Tampered:
+			if err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return err
+		case len(messages) > 1:
+			half := len(messages) / 2
+			if err := r.handle(ctx, messages[:half]); err != nil {
+				return err
+			}
+			messages = messages[half:]
+		default:
+			r.log.ErrorContext(ctx, "message quarantined", "seq", messages[0].Seq, "kind", fault.KindOf(err).String(), "error", err)
+			return r.isolate(ctx, &messages[0])
+		}
+	}
+}
+
+// recheck waits for a database that did not answer, then learns whether the commit in doubt
+// happened: the head says so. done means that it did.
+func (r *Recorder) recheck(ctx context.Context, messages []streams.Message, wait time.Duration) (done bool, err error) {
+	if err := pause(ctx, wait); err != nil {
+		return false, err
+	}
+	head, now, err := r.deps.Store.Acquire(ctx, r.head.Term)
+	switch {
+	case fault.KindOf(err) == fault.Unavailable && !errors.Is(err, ledger.ErrLeased):
+		return false, nil // still away
+	case err != nil:
+		return false, err
+	case head.Seq == messages[len(messages)-1].Seq && head.Term == r.head.Term:
+		// ours, committed before the connection broke: the deliveries come from the database
+		r.head = head
+		r.leased(now)
+		r.announcer.committed(nil, head.Deliveries)
+		return true, nil
+	case head != r.head:
+		return false, ledger.ErrHeadMoved
+	}
+	r.leased(now)
+	return false, nil
+}
+
+// attempt decides and commits messages as one batch. A panic is an error of this batch.
+func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, fmt.Sprintf("recorder: panic of type %T", p)) // its text may hold patient data
+		}
+	}()
+	began := time.Now()
+	end := r.trace(ctx, messages)
+	defer func() { end(err) }()
+
+	limit := began.UnixMilli() + r.ahead.Load() + 5000
+	for i := range messages {
+		if messages[i].Time.UnixMilli() > limit {
+			return ErrClock
+		}
+	}
+	var units []*unit
+	for _, of := range r.prepare(messages) {
+		units = append(units, of...)
+	}
+	if err := r.patients(ctx, units); err != nil {
+		return err
+	}
+	v, err := r.load(ctx, units)
+	if err != nil {
+		return err
+	}
+	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, view: v, names: map[ledger.Key]*unit{},
+		orgs: map[ledger.ID]ledger.Organization{}}
+	at := r.head.Time
+	for _, u := range units {
+		at = max(at, u.message.Time.UnixMilli())
+		if err := d.decide(u, time.UnixMilli(at)); err != nil {
+			return err
+		}
+	}
+	if err := r.seal(ctx, units); err != nil {
+		return err
+	}
+	b, err := r.bind(ctx, units, v)
+	if err != nil {
+		return err
+	}
+	if err := r.commit(ctx, b, units); err != nil {
+		return err
+	}
+	r.metrics.batch(ctx, units, time.Since(began))
+	return nil
+}
+
+// trace continues the trace of every message that carries one, for the time of the batch.
+func (r *Recorder) trace(ctx context.Context, messages []streams.Message) func(error) {
+	var spans []trace.Span
+	for i := range messages {
+		if messages[i].Header.Get(streams.HeaderTraceParent) == "" {
+			continue
+		}
+		_, span := r.config.Tracer.Start(streams.Extract(ctx, messages[i].Header), "record",
+			trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attribute.Int64("seq", int64(messages[i].Seq))))
+		spans = append(spans, span)
+	}
+	return func(err error) {
+		for _, s := range spans {
+			if err != nil {
+				s.SetAttributes(attribute.String("fault", fault.KindOf(err).String()))
+			}
+			s.End()
+		}
+	}
+}
+
+// patients finds or makes the patient of every message that names one of its sender's.
+func (r *Recorder) patients(ctx context.Context, units []*unit) error {
+	var refs []ledger.PatientRef
+	var of []*unit
+	for _, u := range units {
+		if u.refused() || u.kind != "" || !u.needsPatient() {
+			continue
+		}
+		keys := patientKeys(r.deps.Keys, u.sender.ID, u.read.Subject)
+		if len(keys) == 0 {
+			u.refuse(fault.Of(fault.CodeNoPatient).At(u.doc.Type() + ".subject"))
+			continue
+		}
+		refs, of = append(refs, ledger.PatientRef{Org: u.sender.ID, Index: keys}), append(of, u)
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	found, err := r.deps.Keys.Patients(ctx, refs)
+	if err != nil {
+		return fmt.Errorf("recorder: patients: %w", err)
+	}
+	for i, u := range of {
+		u.patient, u.keyed = found[i], true
+	}
+	return nil
+}
+
+// needsPatient is true for a clinic's message and for a dispense that cites no prescription: those
+// belong to the sender's own patient. A dispense that cites one belongs to that one's patient.
+func (u *unit) needsPatient() bool {
+	if u.sender.Kind == "clinic" {
+		return true
+	}
+	for _, md := range u.read.Dispenses {
+		if len(md.Cites) == 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,239 @@
+package recorder
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// The names under which things are indexed. One function each, so that every reader agrees.
+
+// PrescriptionKey indexes a prescription for its clinic: by its one business identifier, else by the
+// resource's own id. The zero org makes the hash under which a pharmacy may cite it.
+func PrescriptionKey(k *ledger.Keyring, org ledger.ID, identity fhir.Identifier, local string) (ledger.Key, bool) {
+	return identityKey(k, org, "rx", identity, local)
+}
+
+func dispenseKey(k *ledger.Keyring, org ledger.ID, identity fhir.Identifier, local string) (ledger.Key, bool) {
+	return identityKey(k, org, "md", identity, local)
+}
+
+func identityKey(k *ledger.Keyring, org ledger.ID, space string, identity fhir.Identifier, local string) (ledger.Key, bool) {
+	switch {
+	case identity != (fhir.Identifier{}):
+		return k.Index(org, space, identity.System, identity.Value), true
+	case local != "":
+		return k.Index(org, space+"-id", local), true
+	}
+	return ledger.Key{}, false
+}
+
+// patientKeys names the patient of a message in the scope of an organisation, best first.
+func patientKeys(k *ledger.Keyring, org ledger.ID, s fhir.Subject) []ledger.Key {
+	keys := make([]ledger.Key, 0, len(s.Identifiers)+1)
+	for _, id := range s.Identifiers {
+		keys = append(keys, k.Index(org, "patient", id.System, id.Value))
+	}
+	if s.Local != "" {
+		keys = append(keys, k.Index(org, "patient-id", s.Local))
+	}
+	return keys
+}
+
+// view is everything that the decisions of one batch read and change: what was loaded, overlaid with
+// what the messages before have done.
+type view struct {
+	ledger.Have
+	states map[ledger.ID]*prescription
+	dirty  []ledger.ID // in order of first change
+
+	fills         []ledger.Fill
+	delivered     []ledger.Delivered
+	dispenses     map[ledger.Key]bool // changed
+	organizations []ledger.Organization
+	clients       []ledger.Client
+	nominations   map[ledger.ID]ledger.ID
+	claimed       map[string]ledger.ID // identifiers taken in this batch
+}
+
+// prescription is a row with its state machine value.
+type prescription struct {
+	row    ledger.Prescription
+	state  stored
+	dirty  bool // changed by the draft that holds it
+	listed bool // in view.dirty
+}
+
+// load fetches, in one or two round trips, all that the units may touch.
+func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
+	var w ledger.Want
+	for _, u := range units {
+		if u.refused() {
+			continue
+		}
+		r.want(&w, u)
+	}
+	have, err := r.deps.Store.Load(ctx, w)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: load: %w", err)
+	}
+	v := newView(have)
+	if missing := v.missing(); len(missing) > 0 {
+		more, err := r.deps.Store.Load(ctx, ledger.Want{Prescriptions: missing})
+		if err != nil {
+			return nil, fmt.Errorf("recorder: load: %w", err)
+		}
+		for id, p := range more.Prescriptions {
+			v.Prescriptions[id] = p
+		}
+		for pair := range more.Delivered {
+			v.Delivered[pair] = true
+		}
+	}
+	return v, nil
+}
+
+func newView(h ledger.Have) *view {
+	v := &view{Have: h, states: map[ledger.ID]*prescription{}, dispenses: map[ledger.Key]bool{},
+		nominations: map[ledger.ID]ledger.ID{}, claimed: map[string]ledger.ID{}}
+	if v.Messages == nil {
+		v.Messages = map[ledger.Key]ledger.Message{}
+	}
+	if v.Prescriptions == nil {
+		v.Prescriptions = map[ledger.ID]ledger.Prescription{}
+	}
+	if v.Identities == nil {
+		v.Identities = map[ledger.Key]ledger.ID{}
+	}
+	if v.Citations == nil {
+		v.Citations = map[ledger.Key][]ledger.ID{}
+	}
+	if v.Delivered == nil {
+		v.Delivered = map[[2]ledger.ID]bool{}
+	}
+	if v.Dispenses == nil {
+		v.Dispenses = map[ledger.Key]ledger.Dispense{}
+	}
+	if v.Nominations == nil {
+		v.Nominations = map[ledger.ID]ledger.ID{}
+	}
+	if v.Waiting == nil {
+		v.Waiting = map[ledger.ID][]ledger.ID{}
+	}
+	return v
+}
+
+// want adds what one unit may touch.
+func (r *Recorder) want(w *ledger.Want, u *unit) {
+	k := r.deps.Keys
+	w.Messages = append(w.Messages, u.name)
+	if u.kind == FactNomination {
+		if f, err := parseNomination(u.body); err == nil {
+			w.Patients = append(w.Patients, f.patient)
+			w.Prescriptions = append(w.Prescriptions, f.prescription)
+		}
+		return
+	}
+	if u.keyed {
+		w.Patients = append(w.Patients, u.patient.Patient)
+	}
+	for _, q := range u.read.Requests {
+		if key, ok := PrescriptionKey(k, u.sender.ID, q.Identity, q.Local); ok {
+			w.Identities = append(w.Identities, key)
+		}
+		w.Identities = append(w.Identities, priorKeys(k, u.sender.ID, q)...)
+	}
+	for _, d := range u.read.Dispenses {
+		if key, ok := dispenseKey(k, u.sender.ID, d.Identity, d.Local); ok {
+			w.Dispenses = append(w.Dispenses, key)
+		}
+		for _, c := range d.Cites {
+			for _, id := range c.IDs {
+				if hub, err := uuid.Parse(id); err == nil {
+					w.Prescriptions = append(w.Prescriptions, hub)
+				}
+			}
+			w.Citations = append(w.Citations, citationKeys(k, u.sender.ID, c)...)
+		}
+	}
+}
+
+// citationKeys are the hashes under which a pharmacy's citation may be found among what it was sent,
+// identifiers before the clinic's own ids.
+func citationKeys(k *ledger.Keyring, pharmacy ledger.ID, c fhir.Citation) []ledger.Key {
+	keys := make([]ledger.Key, 0, len(c.Identifiers)+len(c.IDs))
+	for _, id := range c.Identifiers {
+		keys = append(keys, ledger.Key{Org: pharmacy, Hash: k.Index(ledger.ID{}, "rx", id.System, id.Value).Hash})
+	}
+	for _, id := range c.IDs {
+		keys = append(keys, ledger.Key{Org: pharmacy, Hash: k.Index(ledger.ID{}, "rx-id", id).Hash})
+	}
+	return keys
+}
+
+// priorKeys are the names of the prescription that q replaces.
+func priorKeys(k *ledger.Keyring, clinic ledger.ID, q fhir.Request) []ledger.Key {
+	keys := make([]ledger.Key, 0, len(q.Prior))
+	for _, p := range q.Prior {
+		if p.System == "" {
+			keys = append(keys, k.Index(clinic, "rx-id", p.Value))
+		}
+		keys = append(keys, k.Index(clinic, "rx", p.System, p.Value))
+	}
+	return keys
+}
+
+// missing lists prescriptions that loaded rows point at and that were not loaded with them: those of
+// known dispenses and of first decisions that are asked for again.
+func (v *view) missing() []ledger.ID {
+	var ids []ledger.ID
+	add := func(id ledger.ID) {
+		if _, ok := v.Prescriptions[id]; !ok && id != (ledger.ID{}) {
+			ids = append(ids, id)
+		}
+	}
+	for _, d := range v.Dispenses {
+		add(d.Prescription)
+	}
+	for _, m := range v.Messages {
+		var a streams.Answer
+		if json.Unmarshal(m.Answer, &a) != nil {
+			continue
+		}
+		for _, res := range a.Resources {
+			if id, err := uuid.Parse(res.Rx); err == nil {
+				add(id)
+			}
+		}
+	}
+	for _, waiting := range v.Waiting {
+		for _, id := range waiting {
+			add(id)
+		}
+	}
+	return ids
+}
+
+// prescription returns the present state of one, nil if it was not loaded.
+func (v *view) prescription(id ledger.ID) (*prescription, error) {
+	if p, ok := v.states[id]; ok {
+		return p, nil
+	}
+	row, ok := v.Prescriptions[id]
+	if !ok {
+		return nil, nil
+	}
+	p := &prescription{row: row}
+	if err := json.Unmarshal(row.State, &p.state); err != nil {
+		return nil, fault.New(fault.Tampered, "recorder: stored prescription state").Wrap(err)
+	}
+	v.states[id] = p
+	return p, nil
+}

@@ -1,0 +1,304 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// Config sizes a recorder. The zero value of each field is its default.
+type Config struct {
+	Origin   string                               // C2SP log origin; "dosewire.example/log" for evaluation
+	MaxBatch int                                  // messages in one commit; 1000
+	MaxBytes int                                  // bytes of bodies in one commit; 8 MiB
+	Log      *slog.Logger                         // discards when nil
+	Tracer   trace.Tracer                         // no spans when nil
+	Meter    metric.Meter                         // no metrics when nil
+	Validate func(*fhir.Document) []fhir.Issue    // fhir.Validate
+	Fault    func(point string, seq uint64) error // faults on purpose, for tests; nil = none
+}
+
+// Deps is what a recorder works on. All fields are required.
+type Deps struct {
+	Store     Store
+	Reader    ledger.Reader
+	Keys      *ledger.Keyring
+	NATS      *nats.Conn
+	Directory *directory.Directory
+	Devices   Devices
+	Streams   streams.Settings // Epoch and FirstSeq are filled in from the head
+}
+
+// Store is ledger.Store and the one call that names a new log.
+type Store interface {
+	ledger.Store
+	SetOrigin(ctx context.Context, origin string) error
+}
+
+// Devices finds whom to wake.
+type Devices interface {
+	DevicesOf(ctx context.Context, patients []ledger.ID) ([]directory.Device, error)
+}
+
+// Errors that end a recorder.
+var (
+	// ErrClock: a message is stamped more than 5 s ahead of the database's clock. Mend the clocks.
+	ErrClock = fault.New(fault.Tampered, "recorder: stream time is ahead of the database's clock")
+	// ErrRolledBack: RX_INTAKE ends before the ledger's cursor. Restore it, or remove the stream so
+	// that a new epoch begins.
+	ErrRolledBack = fault.New(fault.Tampered, "recorder: RX_INTAKE ends before the ledger's position")
+)
+
+// Recorder is one candidate for the one writer. Open it, Run it once.
+type Recorder struct {
+	config Config
+	deps   Deps
+	js     jetstream.JetStream
+	log    *slog.Logger
+
+	// owned by the goroutine in Run (and Open before it)
+	head      ledger.Head
+	accessed  time.Time // last look for accesses without an entry
+	announcer *announcer
+	metrics   metrics
+
+	renewed  atomic.Int64 // local unix ms of the last proof of the lease
+	ahead    atomic.Int64 // database clock minus local clock, ms
+	halted   atomic.Pointer[error]
+	stopOnce sync.Once
+}
+
+// Open waits for the lease (as a standby, until ctx ends), writes the genesis entry of a new ledger,
+// and makes the streams, beginning a new epoch when RX_INTAKE was lost.
+func Open(ctx context.Context, c Config, d Deps) (*Recorder, error) {
+	c.setDefaults()
+	js, err := jetstream.New(d.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: jetstream: %w", err)
+	}
+	r := &Recorder{config: c, deps: d, js: js, log: c.Log}
+	if r.metrics, err = newMetrics(c.Meter); err != nil {
+		return nil, err
+	}
+	if err := r.lead(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Origin == "" {
+		c.Origin = "dosewire.example/log"
+	}
+	if c.MaxBatch == 0 {
+		c.MaxBatch = 1000
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 8 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Tracer == nil {
+		c.Tracer = noop.NewTracerProvider().Tracer("")
+	}
+	if c.Meter == nil {
+		c.Meter = metricnoop.NewMeterProvider().Meter("")
+	}
+	if c.Validate == nil {
+		c.Validate = fhir.Validate
+	}
+	if c.Fault == nil {
+		c.Fault = func(string, uint64) error { return nil }
+	}
+}
+
+// lead becomes the one writer: a term of its own, a ledger that has begun, streams that fit it.
+func (r *Recorder) lead(ctx context.Context) error {
+	if err := r.acquire(ctx); err != nil {
+		return err
+	}
+	if err := r.genesis(ctx); err != nil {
+		return err
+	}
+	return r.openStreams(ctx)
+}
+
+// acquire renews the term that is still ours, else waits until no other recorder's lease runs and
+// takes the next.
+func (r *Recorder) acquire(ctx context.Context) error {
+	for waiting := false; ; waiting = true {
+		head, now, err := r.deps.Store.Acquire(ctx, r.head.Term)
+		switch {
+		case err == nil:
+			r.head = head
+			r.leased(now)
+			r.log.InfoContext(ctx, "recorder leads", "term", head.Term, "seq", head.Seq, "entries", head.Size)
+			return nil
+		case !errors.Is(err, ledger.ErrLeased) && fault.KindOf(err) != fault.Unavailable:
+			return fmt.Errorf("recorder: acquire: %w", err)
+		case !waiting:
+			r.log.InfoContext(ctx, "recorder stands by")
+		}
+		if err := pause(ctx, ledger.Lease/10); err != nil {
+			return fmt.Errorf("recorder: standing by: %w", err)
+		}
+	}
+}
+
+// renew proves the lease while nothing is committed.
+func (r *Recorder) renew(ctx context.Context) error {
+	if time.Since(time.UnixMilli(r.renewed.Load())) < ledger.Lease/3 {
+		return nil
+	}
+	head, now, err := r.deps.Store.Acquire(ctx, r.head.Term)
+	if err != nil {
+		return err
+	}
+	if head != r.head {
+		return ledger.ErrHeadMoved
+	}
+	r.leased(now)
+	return nil
+}
+
+func (r *Recorder) leased(database time.Time) {
+	local := time.Now()
+	r.renewed.Store(local.UnixMilli())
+	if !database.IsZero() {
+		r.ahead.Store(database.UnixMilli() - local.UnixMilli())
+	}
+}
+
+// Healthy is nil while the lease is fresh and nothing has halted.
+func (r *Recorder) Healthy() error {
+	if err := r.halted.Load(); err != nil {
+		return *err
+	}
+	if age := time.Since(time.UnixMilli(r.renewed.Load())); age > ledger.Lease {
+		return fault.Of(fault.CodeUnavailable).After(time.Second)
+	}
+	return nil
+}
+
+// Run records until ctx ends; then it finishes the batch in hand, announces what is committed and
+// returns nil. A deposed recorder stands by and leads again. Any other end is an error that needs an
+// operator.
+func (r *Recorder) Run(ctx context.Context) error {
+	for {
+		err := r.reign(ctx)
+		switch {
+		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+			return nil
+		case errors.Is(err, ledger.ErrHeadMoved), errors.Is(err, ledger.ErrLeased), errors.Is(err, streams.ErrDeposed):
+			r.log.WarnContext(ctx, "recorder was deposed")
+			if err := r.lead(ctx); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return r.halt(err)
+			}
+		default:
+			return r.halt(err)
+		}
+	}
+}
+
+func (r *Recorder) halt(err error) error {
+	err = fmt.Errorf("recorder: halted: %w", err)
+	r.halted.Store(&err)
+	return err
+}
+
+// reign is one term: from leading to being stopped, deposed or halted.
+func (r *Recorder) reign(ctx context.Context) error {
+	// work outlives ctx so that what was begun is finished
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+
+	announcer, err := newAnnouncer(work, r)
+	if err != nil {
+		return err
+	}
+	r.announcer = announcer
+	announced := make(chan error, 1)
+	go func() {
+		err := announcer.run(work)
+		if err != nil {
+			stop(err)
+		}
+		announced <- err
+	}()
+
+	err = r.record(ctx, work)
+	announcer.finish()
+	if announceErr := <-announced; announceErr != nil {
+		return announceErr // it was first: record failed because work was cancelled
+	}
+	return err
+}
+
+// record is the loop: read what has arrived, decide it, commit it.
+func (r *Recorder) record(ctx, work context.Context) error {
+	reader, err := streams.OpenReader(work, r.js, streams.Intake, r.head.Seq+1)
+	if err != nil {
+		return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
+	}
+	defer reader.Close()
+	for ctx.Err() == nil {
+		messages, err := reader.Batch(ctx, r.config.MaxBatch, r.config.MaxBytes, 200*time.Millisecond)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
+		}
+		if err := r.step(work, messages); err != nil {
+			if cause := context.Cause(work); cause != nil {
+				return cause
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// step brings one batch, or the passing of time, into the ledger.
+func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
+	if len(messages) > 0 {
+		return r.handle(ctx, messages)
+	}
+	if err := r.chainAccesses(ctx); err != nil && fault.KindOf(err) != fault.Unavailable {
+		return err
+	}
+	if err := r.renew(ctx); err != nil && fault.KindOf(err) != fault.Unavailable {
+		return err
+	}
+	return nil
+}
+
+// pause waits for d or for ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,356 @@
+package recorder_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/recorder"
+	"github.com/dosewire/dosewire/streams"
+)
+
+const (
+	oldBridgeNPI = "1558203947"
+	harbourNPI   = "1336490128"
+)
+
+func TestOnePrescriptionFromClinicToHandOver(t *testing.T) {
+	h := open(t)
+	body := order("A-1", oldBridgeNPI, "Amoxicillin")
+	a := h.send(h.clinic, "m1", body)
+	if a.Status != 201 || a.Index == nil || len(a.Resources) != 1 || a.Resources[0].State != "ready" {
+		t.Fatalf("issue: %+v", a)
+	}
+	rx := a.Resources[0].Rx
+	got := h.received(h.oldBridge, 300*time.Millisecond)
+	if len(got) != 1 || !bytes.Equal(got[0].Data(), body) || got[0].Headers().Get(streams.HeaderID) != rx {
+		t.Fatalf("pharmacy received %d messages", len(got))
+	}
+	for _, step := range []struct{ status, state string }{
+		{"preparation", "held"}, {"in-progress", "ready-to-collect"}, {"completed", "completed"},
+	} {
+		a := h.send(h.oldBridge, "d-"+step.status, dispense("D-1", step.status, rx))
+		if a.Status/100 != 2 || a.Resources[0].State != step.state {
+			t.Fatalf("%s: %+v", step.status, a)
+		}
+	}
+	if back := h.received(h.clinic, 300*time.Millisecond); len(back) != 3 {
+		t.Errorf("clinic got %d dispenses back, want 3", len(back))
+	}
+	h.verify()
+}
+
+func TestSameIDSameAnswerAndPresentState(t *testing.T) {
+	h := open(t)
+	body := order("A-1", oldBridgeNPI, "Amoxicillin")
+	first := h.send(h.clinic, "m1", body)
+	h.send(h.oldBridge, "d1", dispense("D-1", "completed", first.Resources[0].Rx))
+	again := h.send(h.clinic, "m1", body)
+	if !again.Replayed || *again.Index != *first.Index || again.Status != 201 || again.Resources[0].State != "completed" {
+		t.Errorf("again: %+v", again)
+	}
+	if other := h.send(h.clinic, "m1", order("A-2", oldBridgeNPI, "Other")); other.Status != 409 || other.Code != string(fault.CodeIDReused) {
+		t.Errorf("other bytes: %+v", other)
+	}
+	// another organisation's message under the same id is another message
+	if a := h.send(h.clinic2, "m1", order("A-1", harbourNPI, "Omeprazole")); a.Status != 201 || a.Replayed {
+		t.Errorf("other organisation: %+v", a)
+	}
+	h.verify()
+}
+
+func TestOneWinnerForOneFill(t *testing.T) {
+	h := open(t)
+	rx := h.send(h.clinic, "m1", order("A-1", oldBridgeNPI, "Amoxicillin")).Resources[0].Rx
+	var mu sync.Mutex
+	won, lost := 0, 0
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			a := h.send(h.oldBridge, fmt.Sprint("c", i), dispense(fmt.Sprint("D-", i), "preparation", rx))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case a.Status == 201:
+				won++
+			case a.Status == 409 && a.Index != nil: // recorded, refused
+				lost++
+			default:
+				t.Errorf("claim: %+v", a)
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 || lost != 19 {
+		t.Errorf("won %d, lost %d", won, lost)
+	}
+	h.verify()
+}
+
+func TestOutcomeOverNATSIsADelivery(t *testing.T) {
+	h := open(t)
+	h.publish(h.clinic, "good", order("A-1", oldBridgeNPI, "Amoxicillin"))
+	h.publish(h.clinic, "bad", []byte(`{"resourceType":"MedicationRequest","status":"actve"}`))
+	h.publish(h.clinic, "broken", []byte(`{"resourceType":"MedicationRequest",`))
+	got := h.received(h.clinic, 500*time.Millisecond)
+	if len(got) != 3 {
+		t.Fatalf("%d outcomes, want 3", len(got))
+	}
+	for i, m := range got {
+		if subjectType(m) != "OperationOutcome" || (m.Headers().Get(streams.HeaderIndex) != "") != (i == 0) {
+			t.Errorf("outcome %d: %s %v", i, m.Subject(), m.Headers())
+		}
+	}
+}
+
+func TestWrongMessageIDIsRefused(t *testing.T) {
+	h := open(t)
+	m := message(h.clinic, "x", order("A-1", oldBridgeNPI, "Amoxicillin"))
+	m.ID = h.clinic2.ID.String() + ".x"
+	if a := h.call(m); a.Status != 400 || a.Code != string(fault.CodeMessageID) {
+		t.Errorf("foreign prefix: %+v", a)
+	}
+	m.ID = h.clinic.ID.String() + "." + strings.Repeat("x", 300)
+	if a := h.call(m); a.Status != 400 || a.Code != string(fault.CodeMessageID) {
+		t.Errorf("too long: %+v", a)
+	}
+}
+
+func TestTwoPharmaciesSeeOnlyTheirOwn(t *testing.T) {
+	h := open(t)
+	bundle := fmt.Appendf(nil, `{"resourceType":"Bundle","type":"collection","entry":[{"resource":%s},{"resource":%s}]}`,
+		order("A-1", oldBridgeNPI, "Lisinopril"), order("A-2", harbourNPI, "Atorvastatin"))
+	if a := h.send(h.clinic, "b1", bundle); a.Status != 201 || len(a.Resources) != 2 {
+		t.Fatalf("bundle: %+v", a)
+	}
+	for _, x := range []struct {
+		org         ledger.Organization
+		own, others string
+	}{{h.oldBridge, "Lisinopril", "Atorvastatin"}, {h.harbour, "Atorvastatin", "Lisinopril"}} {
+		got := h.received(x.org, 300*time.Millisecond)
+		if len(got) != 1 || !bytes.Contains(got[0].Data(), []byte(x.own)) || bytes.Contains(got[0].Data(), []byte(x.others)) {
+			t.Errorf("%s: %d messages", x.org.Name, len(got))
+		}
+	}
+}
+
+func TestTombstone(t *testing.T) {
+	h := open(t)
+	body := order("A-1", oldBridgeNPI, "Amoxicillin")
+	if a := h.send(h.clinic, "cancel", withStatus(body, "cancelled")); a.Status/100 != 2 {
+		t.Fatalf("cancel: %+v", a)
+	}
+	a := h.send(h.clinic, "issue", body)
+	if a.Status/100 != 2 || a.Resources[0].State != "cancelled" {
+		t.Errorf("issue after cancel: %+v", a)
+	}
+	if got := h.received(h.oldBridge, 300*time.Millisecond); len(got) != 0 {
+		t.Errorf("pharmacy received %d", len(got))
+	}
+}
+
+// The matrix: whatever fails at whichever point, no acknowledged message is lost, each has one entry,
+// every delivery arrives at least once under its one id, and the chain verifies.
+func TestFaultMatrix(t *testing.T) {
+	crash := fault.New(fault.Tampered, "crash")       // ends the recorder there
+	told := fault.Of(fault.CodeUnavailable)            // "it did not happen", whether it did or not
+	for _, point := range []string{"commit", "reply", "announce", "index"} {
+		for _, when := range []string{"before", "after"} {
+			for name, err := range map[string]error{"crash": crash, "told otherwise": told} {
+				t.Run(when+" "+point+" "+name, func(t *testing.T) { t.Parallel(); faultAt(t, when+" "+point, err) })
+			}
+		}
+	}
+}
+
+func faultAt(t *testing.T, point string, err error) {
+	f := &faults{}
+	h := &hub{t: t, dir: t.TempDir()}
+	h.config.Fault = f.at
+	h.start()
+	t.Cleanup(h.close)
+	h.clinic = h.add("clinic", "Riverside", "1902847563")
+	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	before := h.verify().Size
+
+	const n = 30
+	f.arm(point, 1, err)
+	for i := range n {
+		h.publish(h.clinic, fmt.Sprint("m", i), order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin"))
+	}
+	// a waiting sender too: the answer may be lost, the same call fetches it
+	answered := make(chan streams.Answer, 1)
+	go func() {
+		for {
+			a, err := h.caller.Call(context.Background(), message(h.clinic, "waits", order("A-w", oldBridgeNPI, "Amoxicillin")), time.Second)
+			if err == nil {
+				answered <- a
+				return
+			}
+			time.Sleep(50 * time.Millisecond) // as a client would
+		}
+	}()
+	select {
+	case a := <-answered:
+		if a.Status != 201 {
+			t.Errorf("answer: %+v", a)
+		}
+	case <-h.done: // crashed: everything is closed and opened again
+		h.done <- nil
+		h.close()
+		h.start()
+		a := h.send(h.clinic, "waits", order("A-w", oldBridgeNPI, "Amoxicillin"))
+		if a.Status != 201 {
+			t.Errorf("answer after the crash: %+v", a)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("no answer in 30 s")
+	}
+	for deadline := time.Now().Add(3 * time.Second); f.hits() == 0 && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond) // the index is stored once a second
+	}
+	if f.hits() == 0 {
+		t.Error("the fault was never met")
+	}
+	ids := map[string]int{}
+	for _, m := range h.received(h.oldBridge, time.Second) {
+		ids[m.Headers().Get(streams.HeaderMsgID)]++
+	}
+	if len(ids) != n+1 {
+		t.Errorf("%d distinct deliveries, want %d", len(ids), n+1)
+	}
+	if got := h.verify().Size - before; got != n+1 {
+		t.Errorf("%d entries for %d messages", got, n+1)
+	}
+}
+
+// One poisonous message in a thousand: the others are recorded, it is quarantined and answered.
+func TestPoison(t *testing.T) {
+	for name, arm := range map[string]func(h *hub){
+		"NUL in a string": func(*hub) {},
+		"a rule that panics": func(h *hub) {
+			h.config.Validate = func(d *fhir.Document) []fhir.Issue {
+				if bytes.Contains(d.Raw(), []byte("POISON")) {
+					panic("rule")
+				}
+				return fhir.Validate(d)
+			}
+		},
+		"a constraint violated": func(h *hub) {
+			h.wrap = func(s recorder.Store) recorder.Store { return &refusing{Store: s} }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &hub{t: t, dir: t.TempDir()}
+			arm(h)
+			h.start()
+			t.Cleanup(h.close)
+			h.clinic = h.add("clinic", "Riverside", "1902847563")
+			h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+			before := h.verify().Size
+			drug := "POISON"
+			if name == "NUL in a string" {
+				drug = `NUL \u0000 inside`
+			}
+			h.stop()
+			<-h.done // the backlog is read as one batch
+			var wg sync.WaitGroup
+			for i := range 1000 {
+				wg.Go(func() {
+					body := order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin")
+					if i == 637 {
+						body = order(fmt.Sprint("A-", i), oldBridgeNPI, drug)
+					}
+					h.publish(h.clinic, fmt.Sprint("m", i), body)
+				})
+			}
+			wg.Wait()
+			h.lead()
+			outcomes := h.received(h.clinic, 5*time.Second)
+			refused := 0
+			for _, m := range outcomes {
+				if m.Headers().Get(streams.HeaderIndex) == "" {
+					refused++
+				}
+			}
+			if len(outcomes) != 1000 || refused != 1 {
+				t.Errorf("%d outcomes, %d of them refusals; want 1000 and 1", len(outcomes), refused)
+			}
+			if got := h.verify().Size - before; got != 999 {
+				t.Errorf("%d entries, want 999", got)
+			}
+		})
+	}
+}
+
+// refusing is a store whose constraints object to one message.
+type refusing struct{ recorder.Store }
+
+func (s *refusing) Commit(ctx context.Context, b *ledger.Batch) error {
+	for _, q := range b.Prescriptions {
+		if len(b.Records) > 0 && q.Clinic == b.Records[0].Org && bytes.Contains(q.State, []byte(s.marker(b))) {
+			return fault.New(fault.Invalid, "constraint")
+		}
+	}
+	return s.Store.Commit(ctx, b)
+}
+
+// marker finds the poisonous message by its sequence: the 638th of the thousand.
+func (s *refusing) marker(b *ledger.Batch) string {
+	for _, r := range b.Records {
+		if r.Seq == 2+638 {
+			return r.ID.String()
+		}
+	}
+	return "nothing"
+}
+
+// The stream store deleted while the hub is down: everything undelivered comes back.
+func TestStreamStoreLost(t *testing.T) {
+	h := open(t)
+	const n = 25
+	for i := range n {
+		h.send(h.clinic, fmt.Sprint("m", i), order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin"))
+	}
+	first := map[string]bool{}
+	for _, m := range h.received(h.oldBridge, 300*time.Millisecond) {
+		first[m.Headers().Get(streams.HeaderMsgID)] = true
+	}
+	if len(first) != n {
+		t.Fatalf("delivered %d, want %d", len(first), n)
+	}
+	time.Sleep(1500 * time.Millisecond) // the index of what is acknowledged is stored once a second
+	want := map[string][]byte{}
+	for i := range n {
+		body := order(fmt.Sprint("B-", i), harbourNPI, "Omeprazole")
+		h.send(h.clinic, fmt.Sprint("b", i), body)
+		want[string(body)] = body
+	}
+	h.close()
+	if err := os.RemoveAll(filepath.Join(h.dir, "nats")); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	for _, m := range h.received(h.oldBridge, time.Second) {
+		t.Errorf("delivered again although acknowledged: %s", m.Headers().Get(streams.HeaderMsgID))
+	}
+	for _, m := range h.received(h.harbour, time.Second) {
+		delete(want, string(m.Data()))
+	}
+	if len(want) != 0 {
+		t.Errorf("%d deliveries did not come back", len(want))
+	}
+	if a := h.send(h.clinic, "after", order("C-1", oldBridgeNPI, "Metformin")); a.Status != 201 {
+		t.Errorf("after the loss: %+v", a)
+	}
+	h.verify()
+}

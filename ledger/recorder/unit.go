@@ -1,0 +1,262 @@
+package recorder
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// unit is what is decided and recorded as one: a message, or one entry of a batch Bundle.
+type unit struct {
+	message *streams.Message
+	sub     int    // position in a batch Bundle, else 0
+	of      int    // units of the message
+	body    []byte // its own received bytes
+	kind    string // fact kind, "" for an organisation's message
+	sender  ledger.Organization
+
+	doc     *fhir.Document
+	read    fhir.Message
+	issues  []fhir.Issue // so far; an error among them refuses the unit
+	claim   uint64       // Rx-Claim as stated
+	name    ledger.Key   // (org, message id)
+	print   ledger.Hash  // fingerprint of body
+	reply   string       // Rx-Reply, "" = answered by a delivery
+	patient ledger.PatientKey
+	keyed   bool // patient is set
+
+	result result
+}
+
+// maxMessageID bounds what a client may choose as an id, bytes.
+const maxMessageID = 256
+
+// prepare does all that needs no state: the pure part, on every core. A panic in it refuses the unit
+// it happened in and nothing else.
+func (r *Recorder) prepare(messages []streams.Message) [][]*unit {
+	prepared := make([][]*unit, len(messages))
+	workers := min(runtime.GOMAXPROCS(0), (len(messages)+7)/8)
+	var next sync.Mutex
+	i := 0
+	take := func() int {
+		next.Lock()
+		defer next.Unlock()
+		i++
+		return i - 1
+	}
+	work := func() {
+		for n := take(); n < len(messages); n = take() {
+			prepared[n] = r.units(&messages[n])
+		}
+	}
+	var wg sync.WaitGroup
+	for range workers - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	return prepared
+}
+
+// units reads one message.
+func (r *Recorder) units(m *streams.Message) []*unit {
+	whole := &unit{message: m, of: 1, body: m.Body, reply: replyTo(m)}
+	if !whole.guard(func() { r.identify(whole) }) || whole.refused() || whole.kind != "" {
+		return []*unit{whole}
+	}
+	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
+		whole.guard(func() { r.examine(whole) })
+		return []*unit{whole}
+	}
+	bodies, expressions := fhir.Split(whole.doc)
+	if len(bodies) == 0 {
+		whole.refuse(fault.Of(fault.CodeNothing).At("Bundle.entry"))
+		return []*unit{whole}
+	}
+	units := make([]*unit, len(bodies))
+	for i, body := range bodies {
+		u := &unit{message: m, sub: i, of: len(bodies), body: body, sender: whole.sender, claim: whole.claim, reply: whole.reply}
+		u.name = r.deps.Keys.Index(u.sender.ID, "msg", whole.id(), fmt.Sprint(i))
+		units[i] = u
+		u.guard(func() {
+			if u.decode() {
+				u.print = r.deps.Keys.Fingerprint(body)
+				r.examine(u)
+			}
+		})
+		for k := range u.issues {
+			u.issues[k].Expression = within(expressions[i], u.issues[k].Expression)
+		}
+	}
+	return units
+}
+
+// within moves an expression that begins with a resource type below the entry that holds it.
+func within(entry, expression string) string {
+	_, rest, ok := strings.Cut(expression, ".")
+	if !ok {
+		return entry
+	}
+	return entry + "." + rest
+}
+
+// guard runs f and turns a panic into a refusal of this unit alone.
+func (u *unit) guard(f func()) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			u.refuse(fault.Of(fault.CodePoison))
+			ok = false
+		}
+	}()
+	f()
+	return true
+}
+
+// identify finds the sender and the message's name, and decodes the body.
+func (r *Recorder) identify(u *unit) {
+	src, ok := streams.ParseIntake(u.message.Subject)
+	if !ok {
+		u.refuse(fault.Of(fault.CodeFact))
+		return
+	}
+	u.print = r.deps.Keys.Fingerprint(u.body)
+	if src.Kind != "" {
+		u.kind = src.Kind
+		u.name = r.deps.Keys.Index(ledger.ID{}, "msg", u.message.ID)
+		return
+	}
+	org, err := uuid.Parse(src.Org)
+	if err != nil {
+		u.refuse(fault.Of(fault.CodeOrganization))
+		return
+	}
+	u.sender.ID = org
+	sender, ok := r.deps.Directory.Organization(org)
+	if !ok || sender.Disabled {
+		u.refuse(fault.Of(fault.CodeOrganization))
+		return
+	}
+	u.sender = sender
+	if !u.decode() {
+		return
+	}
+	if t := u.doc.Type(); t != src.Type {
+		u.refuse(fault.Of(fault.CodeResourceType).At("resourceType"))
+		return
+	}
+	fmt.Sscanf(u.message.Header.Get(streams.HeaderClaim), "%d", &u.claim) // absent or malformed: not stated
+	u.name = r.deps.Keys.Index(org, "msg", u.id())
+}
+
+func (u *unit) decode() bool {
+	doc, err := fhir.Decode(u.body)
+	if err != nil {
+		u.refuse(err)
+		return false
+	}
+	u.doc = doc
+	return true
+}
+
+// examine validates the unit and picks its fields.
+func (r *Recorder) examine(u *unit) {
+	if u.refused() {
+		return
+	}
+	if u.issues = append(u.issues, r.config.Validate(u.doc)...); u.refused() {
+		return
+	}
+	read, issues := fhir.Read(u.doc)
+	u.read = read
+	u.issues = append(append(u.issues, issues...), read.Issues...)
+	if u.of == 1 && !u.refused() {
+		r.checkID(u)
+	}
+}
+
+// checkID judges the message id that the sender chose.
+func (r *Recorder) checkID(u *unit) {
+	switch id := u.message.ID; {
+	case id == "" && u.id() == "":
+		u.refuse(fault.Of(fault.CodeNoMessageID))
+	case id != "" && (len(id) > maxMessageID || !strings.HasPrefix(id, u.sender.ID.String()+".")):
+		u.refuse(fault.Of(fault.CodeMessageID))
+	default:
+		u.name = r.deps.Keys.Index(u.sender.ID, "msg", u.id())
+	}
+}
+
+// id is what identifies the message for its sender: its Nats-Msg-Id, else what the Bundle says, else
+// the bytes themselves when a business identity inside can tell repeats apart.
+func (u *unit) id() string {
+	if id, ok := strings.CutPrefix(u.message.ID, u.sender.ID.String()+"."); ok {
+		return id
+	}
+	if u.message.ID != "" {
+		return u.message.ID
+	}
+	if u.read.ID != "" {
+		return u.read.ID
+	}
+	if u.bundleType() == "" && !u.identified() {
+		return ""
+	}
+	sum := sha256.Sum256(u.body)
+	return "~" + hex.EncodeToString(sum[:])
+}
+
+// identified reports whether a bare resource has a business identity.
+func (u *unit) identified() bool {
+	for _, q := range u.read.Requests {
+		if q.Identity != (fhir.Identifier{}) || q.Local != "" {
+			return true
+		}
+	}
+	for _, d := range u.read.Dispenses {
+		if d.Identity != (fhir.Identifier{}) || d.Local != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (u *unit) bundleType() string {
+	if u.read.BundleType != "" || u.doc == nil {
+		return u.read.BundleType
+	}
+	return u.doc.BundleType()
+}
+
+func (u *unit) refuse(err error) { u.issues = append(u.issues, fhir.IssueOf(err)) }
+
+func (u *unit) refused() bool {
+	_, yes := fhir.Refused(u.issues)
+	return yes
+}
+
+// resourceType is what the record row says the body is.
+func (u *unit) resourceType() string {
+	if u.kind != "" {
+		return "fact"
+	}
+	return u.doc.Type()
+}
+
+// replyTo is where a hub process waits for the answer. Anybody may set the header, but only the hub
+// can listen under ReplyPrefix, so a forged one reaches nobody.
+func replyTo(m *streams.Message) string {
+	if v := m.Header.Get(streams.HeaderReply); strings.HasPrefix(v, streams.ReplyPrefix) {
+		return v
+	}
+	return ""
+}

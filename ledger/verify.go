@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"iter"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
+
+// Chain is what a verifier reads. Every Reader is one; it needs no write rights and no key.
+type Chain interface {
+	Head(ctx context.Context) (Head, error)
+	Rows(ctx context.Context, from uint64) iter.Seq2[Row, error]
+}
+
+// Errors of a verification beside ErrEntry, ErrChain and ErrDigest.
+var (
+	ErrMissing = fault.New(fault.Tampered, "ledger: the row of this entry is missing")
+	ErrErasure = fault.New(fault.Tampered, "ledger: a record was emptied without an erasure entry")
+	ErrHead    = fault.New(fault.Tampered, "ledger: the head is not the end of the chain")
+)
+
+// Verdict counts what a verification has seen. On an error it counts what was good before it.
+type Verdict struct {
+	Entries    uint64 // walked, all links good
+	Records    uint64 // whose digest fits
+	Erased     uint64 // shells of erased records, explained by an erasure entry
+	Accesses   uint64
+	Statements uint64
+}
+
+// progressEvery is how many entries pass between two calls of progress.
+const progressEvery = 1024
+
+// Verify walks the chain after from to its end and checks every link, every row against its entry,
+// and the end against the stored head. It stops at the first thing that is wrong, as a *BadEntry
+// that names it: ErrEntry, ErrChain, ErrDigest, ErrMissing, ErrErasure, ErrHead. Other errors mean
+// that it could not read.
+//
+// from is a head that the caller trusts: one from an earlier run, from a signed checkpoint, or
+// Head{Leaf: Origin(origin)} for the whole chain. The zero Head takes entry 0's word for the origin.
+// It returns the head it has reached, which serves as the next from. progress, if not nil, is called
+// now and then with the number of entries walked. The chain may grow meanwhile.
+//
+// An emptied record counts as erased when an erasure entry comes after it.
+func Verify(ctx context.Context, c Chain, from Head, progress func(n uint64)) (Head, Verdict, error) {
+	stored, err := c.Head(ctx)
+	if err != nil {
+		return from, Verdict{}, err
+	}
+	v := verifier{at: from, stored: stored}
+	if err := v.start(); err != nil {
+		return v.at, v.seen, err
+	}
+	for row, err := range c.Rows(ctx, from.Size) {
+		if err != nil {
+			return v.at, v.seen, err
+		}
+		if err := v.step(row); err != nil {
+			return v.at, v.seen, err
+		}
+		if progress != nil && v.seen.Entries%progressEvery == 0 {
+			progress(v.seen.Entries)
+		}
+	}
+	if progress != nil {
+		progress(v.seen.Entries)
+	}
+	last, err := c.Head(ctx)
+	if err != nil {
+		return v.at, v.seen, err
+	}
+	return v.at, v.seen, v.end(last)
+}
+
+// verifier is one walk.
+type verifier struct {
+	at     Head // after the last good entry
+	stored Head // as it was when the walk began
+	seen   Verdict
+
+	erased   uint64 // 1 + index of the last emptied record, 0 = none
+	erasures uint64 // 1 + index of the last erasure entry, 0 = none
+}
+
+// bad names the entry that was expected next.
+func (v *verifier) bad(err error) error { return &BadEntry{Index: v.at.Size, Err: err} }
+
+// start compares the trusted head with the stored one: a shorter chain was rolled back.
+func (v *verifier) start() error {
+	if v.stored.Size < v.at.Size {
+		return &BadEntry{Index: v.stored.Size, Err: ErrHead}
+	}
+	if v.at == (Head{}) {
+		return nil
+	}
+	return v.meet()
+}
+
+// meet compares the two heads where they are at the same place.
+func (v *verifier) meet() error {
+	if v.at.Size != v.stored.Size || v.at.Leaf == v.stored.Leaf {
+		return nil
+	}
+	return &BadEntry{Index: max(v.at.Size, 1) - 1, Err: ErrHead}
+}
+
+func (v *verifier) step(row Row) error {
+	if v.at == (Head{}) {
+		v.at.Leaf = row.Entry.Prev
+	}
+	if (row.Entry.Kind == KindGenesis) != (row.Entry.Index == 0) {
+		return v.bad(ErrChain)
+	}
+	next, err := Check(v.at, row.Entry)
+	if err != nil {
+		return v.bad(err)
+	}
+	if err := v.covers(row); err != nil {
+		return v.bad(err)
+	}
+	v.at = next
+	v.seen.Entries++
+	return v.meet()
+}
+
+// covers checks the row that an entry stands for.
+func (v *verifier) covers(row Row) error {
+	e := row.Entry
+	switch {
+	case e.Kind == KindErasure && (row.Record != nil || row.Statement != nil):
+		v.erasures = e.Index + 1
+	case e.Kind == KindRecord && row.Record != nil:
+	case e.Kind == KindAccess && row.Access != nil:
+	case (e.Kind == KindGenesis || e.Kind == KindStatement) && row.Statement != nil:
+	default:
+		return ErrMissing
+	}
+	if row.Record == nil && e.Commitment != (Hash{}) {
+		return ErrDigest
+	}
+	switch {
+	case row.Record != nil && row.Record.Sealed == nil:
+		v.seen.Erased++
+		v.erased = e.Index + 1
+		return nil
+	case row.Record != nil:
+		v.seen.Records++
+		return fits(e, row.Record.Digest())
+	case row.Access != nil:
+		v.seen.Accesses++
+		return fits(e, sha256.Sum256(row.Access.Bytes()))
+	default:
+		v.seen.Statements++
+		return fits(e, sha256.Sum256([]byte(row.Statement.Text)))
+	}
+}
+
+func fits(e Entry, digest Hash) error {
+	if e.Digest != digest {
+		return ErrDigest
+	}
+	return nil
+}
+
+// end compares the end of the walk with the heads stored before and after it: the chain reaches the
+// first and does not pass the second.
+func (v *verifier) end(last Head) error {
+	if v.at.Size < v.stored.Size {
+		return v.bad(ErrHead)
+	}
+	if v.at.Size > last.Size {
+		return &BadEntry{Index: last.Size, Err: ErrHead}
+	}
+	if v.erased > v.erasures {
+		return &BadEntry{Index: v.erased - 1, Err: ErrErasure}
+	}
+	return nil
+}

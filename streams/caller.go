@@ -1,0 +1,125 @@
+package streams
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
+
+// Caller publishes to RX_INTAKE and waits for the recorder's answer. Safe for concurrent use.
+type Caller struct {
+	publisher *Publisher
+	inbox     string
+	sub       *nats.Subscription
+	closed    chan struct{}
+	closing   sync.Once
+
+	mu      sync.Mutex // guards what follows
+	last    uint64
+	waiting map[string]*call
+}
+
+// call is one caller waiting. answer is set before done is closed.
+type call struct {
+	answer Answer
+	done   chan struct{}
+}
+
+// NewCaller subscribes the hub's reply inbox on nc. The name of the inbox is a secret of 128 bits:
+// whoever knew it could answer in the recorder's place.
+func NewCaller(nc *nats.Conn, p *Publisher) (*Caller, error) {
+	c := &Caller{publisher: p, inbox: ReplyPrefix + "call." + rand.Text(), closed: make(chan struct{}), waiting: make(map[string]*call)}
+	sub, err := nc.Subscribe(c.inbox, c.arrived)
+	if err != nil {
+		return nil, wrap(err, "listen for answers")
+	}
+	c.sub = sub
+	// The recorder on another connection must not answer before the server knows of the inbox.
+	if err := nc.FlushTimeout(ackWait); err != nil {
+		return nil, wrap(err, "listen for answers")
+	}
+	return c, nil
+}
+
+// Call publishes m with Rx-Reply and the trace context of ctx set, and waits. It returns as soon as
+// the answer is there, also when it overtakes the PubAck.
+//
+// Errors: those of Publish when m could not be stored within wait; CodePending when it is stored and
+// the answer is late, ctx ended or the Caller was closed. After either, the same call fetches the
+// answer: the recorder repeats its first decision.
+func (c *Caller) Call(ctx context.Context, m Message, wait time.Duration) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	waiting, correlation := c.register()
+	defer c.forget(correlation)
+
+	msg := encode(m)
+	msg.Header.Set(HeaderReply, c.inbox+" "+correlation)
+	Inject(ctx, msg.Header)
+	m.Header = msg.Header
+	if err := c.publisher.publish(ctx, m, waiting.done); err != nil {
+		return Answer{}, err
+	}
+	select {
+	case <-waiting.done:
+		return waiting.answer, nil
+	case <-ctx.Done():
+		return Answer{}, fault.Of(fault.CodePending).Wrap(context.Cause(ctx))
+	case <-c.closed:
+		return Answer{}, fault.Of(fault.CodePending).Wrap(ErrClosed)
+	}
+}
+
+// Close ends the subscription; waiting calls return CodePending. It may be called twice.
+func (c *Caller) Close() error {
+	var err error
+	c.closing.Do(func() {
+		close(c.closed)
+		err = wrap(c.sub.Unsubscribe(), "close caller")
+	})
+	return err
+}
+
+func (c *Caller) register() (*call, string) {
+	w := &call{done: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	correlation := strconv.FormatUint(c.last, 36)
+	c.waiting[correlation] = w
+	return w, correlation
+}
+
+func (c *Caller) forget(correlation string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, correlation)
+}
+
+// arrived hands out the answers of one message. Those that nobody waits for are late, and dropped:
+// the same call will fetch them.
+func (c *Caller) arrived(m *nats.Msg) {
+	var answers []Answer
+	if json.Unmarshal(m.Data, &answers) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range answers {
+		w, ok := c.waiting[a.Correlation]
+		if !ok {
+			continue
+		}
+		delete(c.waiting, a.Correlation) // a second answer must not close the channel again
+		w.answer = a
+		w.answer.Correlation = ""
+		close(w.done)
+	}
+}

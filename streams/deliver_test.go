@@ -1,0 +1,184 @@
+package streams_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// numbered are the deliveries from first to last, for one organisation.
+func numbered(org string, first, last int) []streams.Message {
+	var out []streams.Message
+	for i := first; i <= last; i++ {
+		n := strconv.Itoa(i)
+		out = append(out, streams.Message{ID: "d." + n, Subject: streams.DeliverySubject(org, streams.TypeBundle, "r"+n),
+			Header: nats.Header{streams.HeaderDelivery: {n}}, Body: []byte(n)})
+	}
+	return out
+}
+
+func newDeliveryPublisher(t testing.TB, h *hub) *streams.DeliveryPublisher {
+	t.Helper()
+	p, err := streams.NewDeliveryPublisher(t.Context(), h.js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDeliveriesKeepTheirOrder(t *testing.T) {
+	h := startHub(t)
+	p := newDeliveryPublisher(t, h)
+	next := 1
+	for _, n := range []int{1, 3, 15, 16, 400, 2, 1500} { // alone, pipelined, batched, several batches
+		if err := p.Publish(t.Context(), numbered("org", next, next+n-1)); err != nil {
+			t.Fatalf("%d messages: %v", n, err)
+		}
+		next += n
+	}
+	if got, want := p.LastSequence(), uint64(next-1); got != want {
+		t.Errorf("last sequence %d, want %d", got, want)
+	}
+	if err := streams.EnsureConsumer(t.Context(), h.js, "org"); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range pull(t, h, "org", 200) {
+		if got := m.Headers().Get(streams.HeaderDelivery); got != strconv.Itoa(i+1) {
+			t.Fatalf("position %d holds delivery %s", i+1, got)
+		}
+	}
+}
+
+// After a crash the last second is announced again: what is there stays one message, the rest follows.
+func TestDeliveriesAgain(t *testing.T) {
+	h := startHub(t)
+	if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 1, 40)); err != nil {
+		t.Fatal(err)
+	}
+	for _, last := range []int{45, 100, 100} { // a pipeline with repeats, a batch with repeats, nothing new
+		if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 30, last)); err != nil {
+			t.Fatalf("again up to %d: %v", last, err)
+		}
+		if got := h.state(t, streams.Delivery).LastSeq; got != uint64(last) {
+			t.Errorf("stream ends at %d, want %d", got, last)
+		}
+	}
+}
+
+func TestDeposed(t *testing.T) {
+	h := startHub(t)
+	for _, n := range []int{1, 8, 300} {
+		old := newDeliveryPublisher(t, h)
+		first := int(old.LastSequence()) + 1
+		if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", first, first)); err != nil {
+			t.Fatal(err)
+		}
+		before := h.state(t, streams.Delivery).LastSeq
+		if err := old.Publish(t.Context(), numbered("org", 100_000+first, 100_000+first+n-1)); !errors.Is(err, streams.ErrDeposed) {
+			t.Errorf("%d messages: got %v, want ErrDeposed", n, err)
+		}
+		if after := h.state(t, streams.Delivery).LastSeq; after != before {
+			t.Errorf("%d messages of the deposed were stored", after-before)
+		}
+	}
+}
+
+// A publish whose outcome is unknown can be made again.
+func TestDeliveriesAfterUnknownOutcome(t *testing.T) {
+	h := startHub(t)
+	p := newDeliveryPublisher(t, h)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Publish(ctx, numbered("org", 1, 10)); fault.KindOf(err) != fault.Unavailable {
+		t.Fatalf("got %v, want Unavailable", err)
+	}
+	if err := p.Publish(t.Context(), numbered("org", 1, 30)); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.state(t, streams.Delivery).Msgs; got != 30 {
+		t.Errorf("stored %d, want 30", got)
+	}
+}
+
+func TestAcknowledgedUpTo(t *testing.T) {
+	h := startHub(t)
+	upTo := func(org string) uint64 {
+		t.Helper()
+		n, err := streams.AcknowledgedUpTo(t.Context(), h.js, org, 9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if _, err := streams.AcknowledgedUpTo(t.Context(), h.js, "a", 9); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("without a consumer: got %v, want NotFound", err)
+	}
+	p := newDeliveryPublisher(t, h)
+	messages := append(numbered("a", 1, 3), numbered("b", 4, 6)...) // kept although nobody listens yet
+	if err := p.Publish(t.Context(), append(messages, numbered("a", 7, 9)...)); err != nil {
+		t.Fatal(err)
+	}
+	for _, org := range []string{"a", "b", "c"} {
+		if err := streams.EnsureConsumer(t.Context(), h.js, org); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := upTo("a"); got != 0 {
+		t.Errorf("a has acknowledged nothing: got %d", got)
+	}
+	if got := upTo("b"); got != 3 {
+		t.Errorf("b has acknowledged nothing, its first is 4: got %d", got)
+	}
+	if got := upTo("c"); got != 9 {
+		t.Errorf("nothing was for c: got %d", got)
+	}
+	all := pull(t, h, "a", 6)
+	for _, m := range []jetstream.Msg{all[0], all[1], all[3]} { // 1, 2 and, out of order, 7
+		if err := m.DoubleAck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := upTo("a"); got != 2 {
+		t.Errorf("a has acknowledged 1, 2 and 7: got %d, want 2", got)
+	}
+	for _, m := range []jetstream.Msg{all[2], all[4], all[5]} {
+		if err := m.DoubleAck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := upTo("a"); got != 9 {
+		t.Errorf("a has acknowledged everything: got %d, want 9", got)
+	}
+	if got := h.state(t, streams.Delivery).Msgs; got != 3 {
+		t.Errorf("%d messages are left, want b's 3", got)
+	}
+}
+
+// pull fetches n deliveries without acknowledging them.
+func pull(t testing.TB, h *hub, org string, n int) []jetstream.Msg {
+	t.Helper()
+	c, err := h.js.Consumer(t.Context(), streams.Delivery, streams.ConsumerName(org))
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := c.Fetch(n, jetstream.FetchMaxWait(10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []jetstream.Msg
+	for m := range batch.Messages() {
+		all = append(all, m)
+	}
+	if len(all) != n {
+		t.Fatalf("fetched %d of %d: %v", len(all), n, batch.Error())
+	}
+	return all
+}

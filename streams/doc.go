@@ -1,0 +1,55 @@
+// Package streams is the transport: which streams and subjects exist, how messages get into them,
+// and how they are read.
+//
+// # Streams
+//
+//	stream       subjects                                              keeps
+//	RX_INTAKE    rx.intake.<org>.{MedicationRequest,MedicationDispense,Bundle}
+//	             rx.fact.<kind>                                        until the hub purges it (24 h after it was recorded)
+//	RX_DELIVERY  rx.deliver.<org>.<Type>.<record>                      until acknowledged, 30 days at most
+//	PUSH         push.<transport>.<device>                             until taken; the newest of each device
+//	RX_DEAD      consumer advisories of RX_DELIVERY and PUSH           90 days; pointers, never bodies
+//
+// Beside them, core subjects that no stream keeps: live.<patient> says that something changed, and
+// _INBOX.hub.> is where the hub waits for PubAcks and answers.
+//
+// # Headers
+//
+//	Nats-Msg-Id   identity of the message; in RX_INTAKE it begins with the sender's organisation id
+//	traceparent   W3C trace context, with tracestate
+//	Rx-Reply      where a [Caller] waits: "<inbox> <correlation>"; believed only under _INBOX.hub.
+//	Rx-Delivery   number of the delivery: the cursor of GET /fhir/$deliveries
+//	Rx-Cause      intake sequence (PubAck.seq) of the message that brought a delivery
+//	Rx-Index      ledger index of the entry behind a delivery; absent for refusals
+//	Rx-Leaf       its leaf hash, hex
+//	Rx-Id         prescription id, when the message concerns exactly one
+//	Rx-Claim      claim number: the fence
+//	Rx-State      the prescription's state after the decision
+//
+// Nats-Batch-Id, Nats-Batch-Sequence and Nats-Batch-Commit stay on messages that came in an atomic
+// batch, and Nats-Expected-Last-* on deliveries. They mean nothing to a reader.
+//
+// # Promises
+//
+//   - Durability: [Publisher.Publish] and [DeliveryPublisher.Publish] return nil only when the server
+//     has said that the message is on disk. [Ensure] refuses streams whose settings would weaken this.
+//   - Order: [Reader] yields a stream's messages in stream order without omissions, over reconnects
+//     and consumer resets. Deliveries are stored in the order given. Concurrent calls of
+//     [Publisher.Publish] have no order among themselves.
+//   - Repeats: every message may be stored twice in RX_INTAKE and delivered twice from RX_DELIVERY,
+//     always with the same Nats-Msg-Id. The database decides what is a repeat.
+//   - Fence: [DeliveryPublisher] stores nothing behind a message that it does not know of.
+//   - Memory: readers and consumers hold a bounded number of bytes, whatever the backlog.
+//   - Concurrency: everything is safe for concurrent use except [Reader] and [DeliveryPublisher],
+//     which belong to one goroutine each.
+//   - Bodies are opaque here. No error, span or log of this package carries one, nor a subject, nor a
+//     message id.
+//
+// # What it does not do
+//
+// It starts no server (see streams/embedded), decides nothing about a message, and does not know
+// whether an organisation exists. A permission ([PermissionsFor]) limits the subject of a message,
+// not the reply subject: a stock server answers wherever the publisher asks it to. Whoever reads
+// RX_INTAKE must therefore refuse a message whose Nats-Msg-Id does not begin with its subject's
+// organisation, or "hub." for facts: an answer of the server never carries such a header.
+package streams

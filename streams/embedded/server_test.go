@@ -1,0 +1,342 @@
+package embedded_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/streams"
+	"github.com/dosewire/dosewire/streams/embedded"
+)
+
+func config(dir string) embedded.Config {
+	return embedded.Config{Dir: dir, Key: bytes.Repeat([]byte{7}, embedded.KeySize), Auth: everybody{}}
+}
+
+type everybody struct{}
+
+func (everybody) Check(user, _ string) (streams.Permissions, error) {
+	return streams.PermissionsFor(user), nil
+}
+
+func start(t *testing.T, c embedded.Config) *embedded.Server {
+	t.Helper()
+	s, err := embedded.Start(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// open is the hub's connection, with the streams made.
+func open(t *testing.T, s *embedded.Server) (*nats.Conn, jetstream.JetStream, *streams.Publisher) {
+	t.Helper()
+	nc, err := s.Conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := streams.Ensure(t.Context(), js, streams.Settings{Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := streams.NewPublisher(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, js, p
+}
+
+func message(id, body string) streams.Message {
+	return streams.Message{ID: "org." + id, Subject: streams.IntakeSubject("org", streams.TypeBundle), Body: []byte(body)}
+}
+
+func ids(t *testing.T, js jetstream.JetStream) map[string]int {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), streams.Intake)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := int(stream.CachedInfo().State.Msgs)
+	r, err := streams.OpenReader(t.Context(), js, streams.Intake, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	found := map[string]int{}
+	for got := 0; got < n; {
+		batch, err := r.Batch(t.Context(), 1000, 8<<20, 10*time.Second)
+		if err != nil || len(batch) == 0 {
+			t.Fatalf("read %d of %d: %v", got, n, err)
+		}
+		got += len(batch)
+		for _, m := range batch {
+			found[m.ID]++
+		}
+	}
+	return found
+}
+
+func TestRestartKeepsMessages(t *testing.T) {
+	dir := t.TempDir()
+	for round := range 3 {
+		s := start(t, config(dir))
+		nc, js, p := open(t, s)
+		var wg sync.WaitGroup
+		for i := range 100 { // enough for atomic batches
+			wg.Go(func() {
+				if err := p.Publish(t.Context(), message(fmt.Sprintf("%d.%d", round, i), "{}")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got, want := len(ids(t, js)), 100*(round+1); got != want {
+			t.Errorf("round %d: %d messages, want %d", round, got, want)
+		}
+		nc.Close()
+		s.Close()
+		s.Close() // allowed
+	}
+}
+
+func TestStoreShowsNothing(t *testing.T) {
+	const canary = "Canary-Mustermann-1953"
+	dir := t.TempDir()
+	s := start(t, config(dir))
+	nc, _, p := open(t, s)
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			m := message(fmt.Sprintf("%s.%d", canary, i), `{"name":"`+canary+`"}`)
+			m.Header = nats.Header{"X-Canary": {canary}}
+			if err := p.Publish(t.Context(), m); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	nc.Close()
+	s.Close()
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, []byte("Mustermann")) {
+			t.Errorf("%s shows the canary", path)
+		}
+		return err
+	})
+	if err != nil || files < 5 {
+		t.Errorf("looked into %d files: %v", files, err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder is open to others: %v, %v", info, err)
+	}
+	// And with another key nothing comes back.
+	wrong := config(dir)
+	wrong.Key = bytes.Repeat([]byte{8}, embedded.KeySize)
+	if s, err := embedded.Start(t.Context(), wrong, slog.New(slog.DiscardHandler)); err == nil {
+		defer s.Close()
+		nc, err := s.Conn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Stream(t.Context(), streams.Intake); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			t.Errorf("with a wrong key: %v", err)
+		}
+	}
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, config(dir))
+	if _, err := embedded.Start(t.Context(), config(dir), slog.New(slog.DiscardHandler)); !errors.Is(err, embedded.ErrLocked) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	s.Close()
+	start(t, config(dir))
+}
+
+func TestStartRefuses(t *testing.T) {
+	short := config(t.TempDir())
+	short.Key = []byte("short")
+	taken := config(t.TempDir())
+	taken.Address = strings.TrimPrefix(start(t, config(t.TempDir())).URL(), "nats://")
+	nowhere := config(t.TempDir())
+	nowhere.Address = "somewhere"
+	for name, tt := range map[string]struct {
+		config embedded.Config
+		want   fault.Kind
+	}{"short key": {short, fault.Invalid}, "no folder": {config(""), fault.Invalid}, "no port": {nowhere, fault.Invalid}, "port in use": {taken, fault.Unavailable}} {
+		s, err := embedded.Start(t.Context(), tt.config, slog.New(slog.DiscardHandler))
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || fault.KindOf(err) != tt.want {
+			t.Errorf("%s: got %v, want kind %v", name, err, tt.want)
+		}
+	}
+}
+
+func TestStopLeavesNoGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	s := start(t, config(t.TempDir()))
+	nc, _, p := open(t, s)
+	if err := p.Publish(t.Context(), message("1", "{}")); err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	s.Close()
+	for range 200 {
+		if runtime.NumGoroutine() <= before+2 { // the runtime's own come and go
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // goroutines of the libraries end a moment after Close
+	}
+	stacks := make([]byte, 1<<20)
+	t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+}
+
+// A disk that cannot be written to turns health red, and stays so.
+func TestUnhealthy(t *testing.T) {
+	c := config(t.TempDir())
+	s := start(t, c)
+	_, js, p := open(t, s)
+	if err := s.Healthy(); err != nil {
+		t.Fatal(err)
+	}
+	// Root writes to read-only folders, so the blocks' folder is taken away instead.
+	if err := os.RemoveAll(filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Push)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	big := streams.Message{Subject: streams.PushSubject("webpush", "d"), Body: make([]byte, 1<<20)}
+	for i := range 20 { // until a new block is needed
+		big.ID = fmt.Sprint("w.", i)
+		big.Subject = streams.PushSubject("webpush", fmt.Sprint(i))
+		if p.Publish(ctx, big) != nil {
+			break
+		}
+	}
+	if _, err := js.Stream(t.Context(), streams.Push); err != nil {
+		t.Log("the stream is gone for the server, too:", err)
+	}
+	select {
+	case err := <-s.Failed():
+		if !errors.Is(err, embedded.ErrUnhealthy) || s.Healthy() == nil {
+			t.Errorf("got %v, health %v", err, s.Healthy())
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the failure was not noticed")
+	}
+}
+
+var killAfter = 700
+const childDir = "DOSEWIRE_TEST_STORE"
+
+// TestMain is also the process that TestKill kills: it publishes and prints what was acknowledged.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		publishForEver(dir)
+	}
+	os.Exit(m.Run())
+}
+
+func publishForEver(dir string) {
+	ctx := context.Background()
+	s, err := embedded.Start(ctx, config(dir), slog.New(slog.DiscardHandler))
+	if err != nil {
+		panic(err)
+	}
+	nc, err := s.Conn()
+	if err != nil {
+		panic(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		panic(err)
+	}
+	if err := streams.Ensure(ctx, js, streams.Settings{Epoch: 1}); err != nil {
+		panic(err)
+	}
+	p, err := streams.NewPublisher(nc)
+	if err != nil {
+		panic(err)
+	}
+	var wg sync.WaitGroup
+	for c := range 64 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("%d.%d.%d", os.Getpid(), c, i)
+				if p.Publish(ctx, message(id, strings.Repeat("x", 2000))) == nil {
+					fmt.Println("org." + id) // one write: never torn
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	acknowledged := map[string]bool{}
+	for range 4 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childDir+"="+dir)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(killAfter) * time.Millisecond) // how long it may work before it is killed
+		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed: that is its error
+		for _, id := range strings.Fields(out.String()) {
+			acknowledged[id] = true
+		}
+	}
+	_, js, _ := open(t, start(t, config(dir)))
+	found := ids(t, js)
+	lost := 0
+	for id := range acknowledged {
+		if found[id] == 0 {
+			lost++
+		}
+	}
+	if lost > 0 || false {
+		t.Errorf("%d of %d acknowledged messages were lost", lost, len(acknowledged))
+	}
+	t.Logf("%d acknowledged, %d stored, 4 kills", len(acknowledged), len(found))
+}

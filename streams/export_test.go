@@ -1,0 +1,21 @@
+package streams
+
+import (
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// NewAlonePublisher never makes batches and keeps up to window messages on their way.
+func NewAlonePublisher(nc *nats.Conn, window int) (*Publisher, error) {
+	p, err := NewPublisher(nc)
+	if err == nil {
+		p.intake.window, p.intake.groups = window, false
+	}
+	return p, err
+}
+
+// ParseReply is parseReply.
+func ParseReply(value string) (inbox, correlation string, ok bool) { return parseReply(value) }
+
+// Differences is differences.
+func Differences(want, got jetstream.StreamConfig) []string { return differences(want, got) }

@@ -1,0 +1,183 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bounds of a Reader. Two pull requests may overlap, so at most 2*pullBytes are under way and
+// readAhead waits in memory, each plus one message: about 12 MiB with messages of 1 MiB.
+const (
+	pullMessages = 1000
+	pullBytes    = 3 << 20
+	readAhead    = 4 << 20
+	pullExpires  = 30 * time.Second
+	heartbeat    = 2 * time.Second // a silent server is noticed after twice that
+)
+
+// Reader reads a stream in order from a sequence, without acks (a JetStream ordered consumer). It
+// survives reconnects, restarts of the server and the loss of its consumer: then it goes on behind
+// the last message it has seen. One goroutine may use it; Close may be called by any.
+type Reader struct {
+	js       jetstream.JetStream
+	stream   string
+	consumer jetstream.Consumer
+	messages jetstream.MessagesContext
+	pumped   sync.WaitGroup
+	closing  sync.Once
+
+	mu     sync.Mutex // guards what follows
+	ready  []Message
+	bytes  int
+	last   uint64
+	err    error
+	closed bool
+	full   *sync.Cond    // signalled when room was made
+	news   chan struct{} // holds one token when ready or err may have changed
+}
+
+// OpenReader starts at sequence from (the first one >= from).
+func OpenReader(ctx context.Context, js jetstream.JetStream, stream string, from uint64) (*Reader, error) {
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1), InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return nil, wrap(err, "read %s", stream)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes),
+		jetstream.PullExpiry(pullExpires), jetstream.PullHeartbeat(heartbeat))
+	if err != nil {
+		return nil, wrap(err, "read %s", stream)
+	}
+	r := &Reader{js: js, stream: stream, consumer: consumer, messages: messages, last: max(from, 1) - 1, news: make(chan struct{}, 1)}
+	r.full = sync.NewCond(&r.mu)
+	r.pumped.Go(r.pump)
+	return r, nil
+}
+
+// pump moves messages into ready until the reader is closed or fails. It runs beside Batch so that
+// what arrives during a commit is at hand when the commit is done.
+func (r *Reader) pump() {
+	for {
+		msg, err := r.messages.Next()
+		if err == nil {
+			err = r.put(msg)
+		}
+		if err != nil {
+			r.end(err)
+			return
+		}
+	}
+}
+
+// put appends one message, waiting for room.
+func (r *Reader) put(msg jetstream.Msg) error {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return wrap(err, "read position")
+	}
+	seq, body := meta.Sequence.Stream, msg.Data()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// The ordered consumer sees to it that nothing between two sequences was skipped: it checks the
+	// consumer's own numbering and starts anew at the first gap.
+	if seq <= r.last {
+		return ErrOrder
+	}
+	for len(r.ready) > 0 && r.bytes+len(body) > readAhead && !r.closed {
+		r.full.Wait()
+	}
+	r.last = seq
+	r.bytes += len(body)
+	h := msg.Headers()
+	r.ready = append(r.ready, Message{ID: h.Get(HeaderMsgID), Subject: msg.Subject(), Header: h, Body: body, Seq: seq, Time: meta.Timestamp})
+	r.tell()
+	return nil
+}
+
+func (r *Reader) end(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+		err = ErrClosed
+	}
+	r.err = wrap(err, "read")
+	r.tell()
+}
+
+// tell leaves a token for Batch.
+func (r *Reader) tell() {
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// Batch waits for at least one message, then returns what has arrived, at most maxMsgs messages or
+// maxBytes bytes (one message may exceed it). It returns what it has after idle without any message
+// (possibly none, with nil error). Sequences are ascending; a hole is only what was purged.
+//
+// Errors: that of ctx; ErrClosed; ErrOrder. What was read before an error is returned first.
+func (r *Reader) Batch(ctx context.Context, maxMsgs, maxBytes int, idle time.Duration) ([]Message, error) {
+	if batch, err := r.take(maxMsgs, maxBytes); len(batch) > 0 || err != nil {
+		return batch, err
+	}
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+			return nil, nil
+		case <-r.news:
+			if batch, err := r.take(maxMsgs, maxBytes); len(batch) > 0 || err != nil {
+				return batch, err
+			}
+		}
+	}
+}
+
+// take removes the next batch from ready.
+func (r *Reader) take(maxMsgs, maxBytes int) ([]Message, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.ready) == 0 {
+		return nil, r.err
+	}
+	n, size := 0, 0
+	for n < len(r.ready) && n < maxMsgs {
+		size += len(r.ready[n].Body)
+		if n > 0 && size > maxBytes {
+			size -= len(r.ready[n].Body)
+			break
+		}
+		n++
+	}
+	batch := r.ready[:n:n]
+	// The rest moves to an array of its own, so that a caller who keeps a batch keeps no more than it.
+	r.ready = append([]Message(nil), r.ready[n:]...)
+	r.bytes -= size
+	r.full.Signal()
+	return batch, nil
+}
+
+// Close ends the consumer and waits for the goroutine that reads. It may be called twice.
+func (r *Reader) Close() {
+	r.closing.Do(func() {
+		r.mu.Lock()
+		r.closed = true
+		r.full.Broadcast()
+		r.mu.Unlock()
+		r.messages.Stop()
+		r.pumped.Wait()
+		// The server forgets an idle consumer by itself after a minute; this is tidier, no more.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = r.js.DeleteConsumer(ctx, r.stream, r.consumer.CachedInfo().Name)
+	})
+}
