@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -26,9 +28,7 @@ func Define[C any](name string, open func(C, Deps) (Runner, error)) Spec {
 	return Spec{Name: name, New: func(raw json.RawMessage, d Deps) (Runner, error) {
 		var c C
 		if len(raw) > 0 {
-			dec := json.NewDecoder(bytes.NewReader(raw))
-			dec.DisallowUnknownFields()
-			if err := dec.Decode(&c); err != nil {
+			if err := decode(raw, &c); err != nil {
 				return nil, fault.New(fault.Invalid, "adapters: options of "+name).Wrap(err)
 			}
 		}
@@ -39,3 +39,18 @@ func Define[C any](name string, open func(C, Deps) (Runner, error)) Spec {
 		return r, nil
 	}}
 }
+
+// decode reads one JSON value and nothing after it; an unknown key is an error.
+func decode(raw json.RawMessage, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errTrailing
+	}
+	return nil
+}
+
+var errTrailing = errors.New("something follows the options")

@@ -144,14 +144,6 @@ func (e element) choice(name string) element {
 	return element{}
 }
 
-// first is the first element of an array.
-func (e element) first() element {
-	for m := range e.items() {
-		return m
-	}
-	return element{}
-}
-
 // within walks the whole subtree in text order, e itself included.
 func (e element) within() iter.Seq[element] {
 	return func(yield func(element) bool) {

@@ -17,12 +17,13 @@ import (
 // needs an ID. It belongs
 // to one goroutine.
 type DeliveryPublisher struct {
-	nc   *nats.Conn
-	js   jetstream.JetStream
-	acks *acks
-	last uint64 // sequence of the stream's last message as this publisher knows it
-	sure bool   // false after a failure, until a message is stored: what was sent may arrive yet
-	lost bool   // deposed, for good
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	acks     *acks
+	entrance string // where the stream listens
+	last     uint64 // sequence of the stream's last message as this publisher knows it
+	sure     bool   // false after a failure, until a message is stored: what was sent may arrive yet
+	lost     bool   // deposed, for good
 }
 
 const (
@@ -59,7 +60,8 @@ func (p *DeliveryPublisher) learn(ctx context.Context) error {
 	if err != nil {
 		return wrap(err, "end of %s", Delivery)
 	}
-	p.last = stream.CachedInfo().State.LastSeq
+	info := stream.CachedInfo()
+	p.last, p.entrance = info.State.LastSeq, entranceOf(info.Config)
 	return nil
 }
 
@@ -136,6 +138,7 @@ func (p *DeliveryPublisher) store(ctx context.Context, group []Message) (n int, 
 	messages := make([]*nats.Msg, len(group))
 	for i, m := range group {
 		messages[i] = encode(m)
+		messages[i].Subject = p.entrance + m.Subject
 	}
 	if len(group) >= deliveryBatch {
 		stored, err := p.batch(ctx, messages)

@@ -48,8 +48,10 @@
 // # What it does not do
 //
 // It starts no server (see streams/embedded), decides nothing about a message, and does not know
-// whether an organisation exists. A permission ([PermissionsFor]) limits the subject of a message,
-// not the reply subject: a stock server answers wherever the publisher asks it to. Whoever reads
-// RX_INTAKE must therefore refuse a message whose Nats-Msg-Id does not begin with its subject's
-// organisation, or "hub." for facts: an answer of the server never carries such a header.
+// whether an organisation exists. A permission ([PermissionsFor]) limits the subject of a message, not
+// its reply subject: a stock server answers wherever the publisher asks it to, also into a stream.
+// RX_DELIVERY and PUSH therefore listen behind an entrance that only the hub knows. RX_INTAKE cannot:
+// whoever reads it must refuse a fact whose Nats-Msg-Id does not begin with "hub.", and a message
+// whose Nats-Msg-Id begins with anything but its subject's organisation. What the server answers is
+// neither FHIR nor a fact.
 package streams

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 func Ensure(ctx context.Context, js jetstream.JetStream, s Settings) error {
 	var wrong []error
 	for _, want := range s.configs() {
-		got, err := ensure(ctx, js, want)
+		want, got, err := ensure(ctx, js, want)
 		if err != nil {
 			return err
 		}
@@ -32,29 +33,45 @@ func Ensure(ctx context.Context, js jetstream.JetStream, s Settings) error {
 	return nil
 }
 
-// ensure creates or updates one stream and returns its settings as the server holds them.
-func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+// ensure creates or updates one stream. It returns its settings as they should be, completed by what
+// was decided when it was made, and as the server holds them.
+func ensure(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) (want, got jetstream.StreamConfig, err error) {
+	want = config
 	stream, err := js.Stream(ctx, want.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
+		want = completed(want, newEntrance(), want.FirstSeq)
 		stream, err = js.CreateStream(ctx, want)
 	case err == nil:
 		have := stream.CachedInfo().Config
 		if have.Metadata[metadataEpoch] != want.Metadata[metadataEpoch] {
-			return have, fmt.Errorf("streams: ensure %s: %w", want.Name, ErrEpoch)
+			return want, have, fmt.Errorf("streams: ensure %s: %w", want.Name, ErrEpoch)
 		}
-		// The first sequence is a fact of the stream's birth. The one asked for is for a new stream.
-		want.FirstSeq = have.FirstSeq
-		stream, err = js.UpdateStream(ctx, want)
+		want = completed(want, cmp.Or(entranceOf(have), newEntrance()), have.FirstSeq)
+		// An update rewrites the stream's settings on disk, a moment in which a crash would hurt: only
+		// when there is something to change.
+		if len(differences(want, have)) > 0 {
+			stream, err = js.UpdateStream(ctx, want)
+		}
 	}
 	if err != nil {
-		return jetstream.StreamConfig{}, wrap(err, "ensure %s", want.Name)
+		return want, got, wrap(err, "ensure %s", want.Name)
 	}
 	info, err := stream.Info(ctx)
 	if err != nil {
-		return jetstream.StreamConfig{}, wrap(err, "read back %s", want.Name)
+		return want, got, wrap(err, "read back %s", want.Name)
 	}
-	return info.Config, nil
+	return want, info.Config, nil
+}
+
+// completed adds what belongs to one stream for its life: where it listens and where it began. The
+// first sequence asked for in Settings is for a new stream only.
+func completed(c jetstream.StreamConfig, entrance string, first uint64) jetstream.StreamConfig {
+	c.FirstSeq = first
+	if c.Name == Delivery || c.Name == Push {
+		c = behindEntrance(c, entrance)
+	}
+	return c
 }
 
 // differences names the settings in which got is not want, sorted. FirstSeq is left out, and of the

@@ -2,6 +2,7 @@ package streams_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -189,34 +190,39 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
-// An answer of the server goes wherever its request says, also into a stream. It never carries a
-// message id of its subject's organisation: that is how a reader of RX_INTAKE knows it.
-func TestAnswersIntoStreamsCarryNoFittingID(t *testing.T) {
+// An answer of the server goes wherever its request says. It must not become a delivery or a wake; in
+// RX_INTAKE it never carries a message id of its subject's organisation.
+func TestAnswersDoNotBecomeMessages(t *testing.T) {
 	h := startHub(t)
 	if err := streams.EnsureConsumer(t.Context(), h.js, "evil"); err != nil {
 		t.Fatal(err)
 	}
-	if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("evil", 1, 1)); err != nil {
+	announcer := newDeliveryPublisher(t, h)
+	if err := announcer.Publish(t.Context(), numbered("evil", 1, 5)); err != nil {
 		t.Fatal(err)
 	}
 	c := connectOrg(t, h, "evil")
 	own := streams.Delivery + "." + streams.ConsumerName("evil")
-	for subject, reply := range map[string]string{
-		streams.IntakeSubject("evil", streams.TypeBundle): streams.FactSubject("organization"),
-		"$JS.API.CONSUMER.INFO." + own:                    streams.FactSubject("client"),
-		"$JS.API.CONSUMER.MSG.NEXT." + own:                streams.IntakeSubject("pharmacy", streams.TypeMedicationDispense),
-	} {
-		m := &nats.Msg{Subject: subject, Reply: reply, Header: nats.Header{streams.HeaderMsgID: {"hub.forged"}}, Data: []byte("1")}
-		if err := c.PublishMsg(m); err != nil {
-			t.Fatal(err)
+	targets := []string{
+		streams.FactSubject("organization"),
+		streams.IntakeSubject("pharmacy", streams.TypeMedicationDispense),
+		streams.DeliverySubject("pharmacy", streams.TypeBundle, "r"),
+		streams.PushSubject("webpush", "d"),
+	}
+	for i, target := range targets {
+		for _, subject := range []string{streams.IntakeSubject("evil", streams.TypeBundle), "$JS.API.CONSUMER.INFO." + own, "$JS.API.CONSUMER.MSG.NEXT." + own} {
+			m := &nats.Msg{Subject: subject, Reply: target, Header: nats.Header{streams.HeaderMsgID: {fmt.Sprintf("hub.%d", i)}}}
+			if err := c.PublishMsg(m); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	time.Sleep(time.Second)
-	for _, m := range readAll(t, h, streams.Intake, int(h.state(t, streams.Intake).Msgs)) {
-		t.Logf("%s %q %v %s", m.Subject, m.ID, m.Header, m.Body)
+	// Four messages and the eight answers that RX_INTAKE listens to, less those that went nowhere.
+	waitFor(t, func() bool { return h.state(t, streams.Intake).Msgs >= 6 })
+	if err := c.FlushTimeout(5 * time.Second); err != nil {
+		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return h.state(t, streams.Intake).Msgs >= 4 })
-	for _, m := range readAll(t, h, streams.Intake, 4) {
+	for _, m := range readAll(t, h, streams.Intake, int(h.state(t, streams.Intake).Msgs)) {
 		source, _ := streams.ParseIntake(m.Subject)
 		sender := source.Org
 		if source.Kind != "" {
@@ -225,6 +231,15 @@ func TestAnswersIntoStreamsCarryNoFittingID(t *testing.T) {
 		if sender != "evil" && strings.HasPrefix(m.ID, sender+".") {
 			t.Errorf("%s was forged with id %s", m.Subject, m.ID)
 		}
+	}
+	if got := h.state(t, streams.Delivery).Msgs; got != 5 {
+		t.Errorf("RX_DELIVERY holds %d messages, want 5", got)
+	}
+	if got := h.state(t, streams.Push).Msgs; got != 0 {
+		t.Errorf("PUSH holds %d messages, want none", got)
+	}
+	if err := announcer.Publish(t.Context(), numbered("evil", 6, 6)); err != nil {
+		t.Errorf("the announcer was put out: %v", err)
 	}
 }
 

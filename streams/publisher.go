@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -15,9 +16,10 @@ import (
 // Publisher stores messages in a stream and retries the same id until it is stored or ctx ends
 // (at least 30 s when ctx allows). Safe for concurrent use.
 type Publisher struct {
-	nc     *nats.Conn
-	intake *lane
-	others *lane
+	nc        *nats.Conn
+	entrances *entrances
+	intake    *lane
+	others    *lane
 }
 
 const (
@@ -38,10 +40,15 @@ func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, wrap(err, "publisher")
+	}
 	return &Publisher{
-		nc:     nc,
-		intake: &lane{nc: nc, acks: a, window: intakeWindow, groups: true},
-		others: &lane{nc: nc, acks: a, window: 256},
+		nc:        nc,
+		entrances: &entrances{js: js, known: make(map[string]string)},
+		intake:    &lane{nc: nc, acks: a, window: intakeWindow, groups: true},
+		others:    &lane{nc: nc, acks: a, window: 256},
 	}, nil
 }
 
@@ -93,9 +100,15 @@ func (p *Publisher) attempt(ctx context.Context, l *lane, m Message, enough <-ch
 	if int64(f.msg.Size()) > p.nc.MaxPayload() {
 		return ack{err: fault.Of(fault.CodeTooLarge)}, true
 	}
+	if err := p.address(ctx, f.msg); err != nil {
+		return ack{err: fault.Of(fault.CodeUnavailable).Wrap(err)}, false
+	}
 	l.submit(f)
 	select {
 	case a := <-f.done:
+		if errors.Is(a.err, nats.ErrNoResponders) {
+			p.entrances.forget(Push)
+		}
 		return a, false
 	case <-timeout:
 		l.leave(f)
@@ -107,6 +120,16 @@ func (p *Publisher) attempt(ctx context.Context, l *lane, m Message, enough <-ch
 		l.leave(f)
 		return ack{err: unavailable(ctx)}, true
 	}
+}
+
+// address sends a wake through PUSH's entrance.
+func (p *Publisher) address(ctx context.Context, m *nats.Msg) error {
+	if !strings.HasPrefix(m.Subject, "push.") {
+		return nil
+	}
+	entrance, err := p.entrances.of(ctx, Push)
+	m.Subject = entrance + m.Subject
+	return err
 }
 
 // encode makes the wire form, with a header of its own: Message's header belongs to the caller.

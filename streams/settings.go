@@ -38,7 +38,8 @@ type Settings struct {
 
 const metadataEpoch = "epoch"
 
-// configs are the four streams. Whatever is not named is off, and read back as off.
+// configs are the four streams. Whatever is not named is off, and read back as off. RX_DELIVERY and
+// PUSH get their entrance when they are made.
 func (s Settings) configs() []jetstream.StreamConfig {
 	base := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: max(s.Replicas, 1), Discard: jetstream.DiscardNew,

@@ -10,7 +10,7 @@ import (
 // Options has nothing to set yet.
 type Options struct{}
 
-// Spec is the adapter.
+// Spec is the adapter. It has nothing to run beside its routes.
 func Spec() adapters.Spec { return adapters.Define("clinic", open) }
 
 func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
@@ -18,12 +18,15 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	take := s.Take(streams.TypeBundle, streams.TypeMedicationRequest)
 	d.Routes.System("POST /fhir", auth.Clinic, take)
 	d.Routes.System("POST /fhir/{$}", auth.Clinic, take)
-	d.Routes.System("POST /fhir/$process-message", auth.Clinic, s.Take(streams.TypeBundle))
+	d.Routes.System("POST /fhir/$process-message", auth.Clinic, s.Process())
 	d.Routes.System("POST /fhir/MedicationRequest", auth.Clinic, s.Take(streams.TypeMedicationRequest))
 	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Clinic, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Clinic, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$original", auth.Clinic, s.Original())
 	d.Routes.System("GET /fhir/MedicationDispense/{id}", auth.Clinic, s.ReadDispense())
+	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Clinic, s.ReadDispense())
+	d.Routes.System("GET /fhir/Bundle/{id}", auth.Clinic, s.ReadBundle())
+	d.Routes.System("GET /fhir/Bundle/{id}/_history/{version}", auth.Clinic, s.ReadBundle())
 	d.Routes.System("GET /fhir/$deliveries", auth.Clinic, s.Deliveries())
 	return nil, nil
 }

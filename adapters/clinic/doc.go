@@ -1,12 +1,14 @@
 // Package clinic is the REST of clinics: issue, hold and cancel prescriptions, read them back, pull
 // dispenses and outcomes.
 //
-//	POST /fhir, POST /fhir/$process-message     a Bundle (message, transaction, document, collection, batch) or a bare resource
+//	POST /fhir                                  a Bundle (message, transaction, document, collection, batch) or a bare MedicationRequest
+//	POST /fhir/$process-message                 a message Bundle
 //	POST /fhir/MedicationRequest
 //	GET  /fhir/MedicationRequest/{id}           with id, meta and the state tag spliced in
 //	GET  /fhir/MedicationRequest/{id}/_history/{version}
 //	GET  /fhir/MedicationRequest/{id}/$original untouched bytes
-//	GET  /fhir/MedicationDispense/{id}
+//	GET  /fhir/MedicationDispense/{id}          also with _history/{version}
+//	GET  /fhir/Bundle/{id}                      a message that it sent, also with _history/1
 //	GET  /fhir/$deliveries
 //
 // What it promises is in adapters/rest. A clinic sees what it issued and the dispenses for it, nothing

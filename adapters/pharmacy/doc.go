@@ -2,8 +2,10 @@
 //
 //	POST /fhir                                  a Bundle of MedicationDispenses, or a bare one
 //	POST /fhir/MedicationDispense
-//	GET  /fhir/MedicationDispense/{id}
+//	GET  /fhir/MedicationDispense/{id}          also with _history/{version}
+//	GET  /fhir/Bundle/{id}                      a message that it sent, also with _history/1
 //	GET  /fhir/MedicationRequest/{id}           of what was delivered to it and is not another's now
+//	GET  /fhir/MedicationRequest/{id}/_history/{version}
 //	GET  /fhir/MedicationRequest/{id}/$original untouched bytes
 //	GET  /fhir/$deliveries
 //

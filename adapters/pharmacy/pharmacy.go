@@ -10,7 +10,7 @@ import (
 // Options has nothing to set yet.
 type Options struct{}
 
-// Spec is the adapter.
+// Spec is the adapter. It has nothing to run beside its routes.
 func Spec() adapters.Spec { return adapters.Define("pharmacy", open) }
 
 func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
@@ -20,6 +20,9 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("POST /fhir/{$}", auth.Pharmacy, take)
 	d.Routes.System("POST /fhir/MedicationDispense", auth.Pharmacy, s.Take(streams.TypeMedicationDispense))
 	d.Routes.System("GET /fhir/MedicationDispense/{id}", auth.Pharmacy, s.ReadDispense())
+	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Pharmacy, s.ReadDispense())
+	d.Routes.System("GET /fhir/Bundle/{id}", auth.Pharmacy, s.ReadBundle())
+	d.Routes.System("GET /fhir/Bundle/{id}/_history/{version}", auth.Pharmacy, s.ReadBundle())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Pharmacy, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Pharmacy, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$original", auth.Pharmacy, s.Original())

@@ -1,27 +1,28 @@
 package rest
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
 
 // contentType of every body that is written here.
 const contentType = "application/fhir+json; charset=utf-8"
 
-// answer writes the recorder's word as HTTP. A repeat gets 200 with the headers of the first decision
-// and the present state.
+// instant is FHIR's, with the milliseconds that a record's id holds.
+const instant = "2006-01-02T15:04:05.000Z"
+
+// answer writes the recorder's word as HTTP. A repeat gets 200 where the first got 201, with the
+// headers of the first decision and the present state.
 func (s *Service) answer(w http.ResponseWriter, r *http.Request, p posted, a streams.Answer) {
-	status := a.Status
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", "no-store")
+	status, h := a.Status, w.Header()
 	if a.Index != nil {
 		h.Set(streams.HeaderIndex, strconv.FormatUint(*a.Index, 10))
 		h.Set(streams.HeaderLeaf, a.Leaf)
@@ -32,43 +33,68 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, p posted, a str
 			status = http.StatusOK
 		}
 	}
-	if len(a.Resources) == 1 {
-		s.about(h, a.Resources[0])
+	s.about(h, p, a)
+	if entries := p.entries(a); entries != nil {
+		reply(w, http.StatusOK, s.responses(p, entries))
+		return
 	}
-	if status/100 == 2 {
-		h.Set("Last-Modified", s.deps.Now().UTC().Format(http.TimeFormat))
-	}
-	body := s.success(r, p, a)
 	if status/100 != 2 {
-		body = fhir.OutcomeFrom(a.Issues)
-		if a.Status == http.StatusServiceUnavailable {
-			h.Set("Retry-After", "1")
+		if wait := retryIn(a); wait != "" {
+			h.Set("Retry-After", wait)
 		}
+		reply(w, status, fhir.OutcomeFrom(a.Issues))
+		return
 	}
-	if body == nil {
-		h.Del("Content-Type")
+	reply(w, status, s.success(r, p, a))
+}
+
+// reply writes a body; nil writes none.
+func reply(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if body != nil {
+		h.Set("Content-Type", contentType)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away asks again
 }
 
-// about sets the headers of one resource.
-func (s *Service) about(h http.Header, res streams.Resource) {
-	if res.ID != "" && res.Version > 0 {
+// about sets the headers that say where things are and how they stand. A message with one resource is
+// about that; one with several is about its record.
+func (s *Service) about(h http.Header, p posted, a streams.Answer) {
+	record, err := uuid.Parse(a.Record)
+	recorded := err == nil
+	if recorded && a.Status/100 == 2 {
+		h.Set("Last-Modified", recordTime(record).UTC().Format(http.TimeFormat))
+	}
+	if len(a.Resources) != 1 {
+		if recorded && a.Status/100 == 2 && p.bundle != "batch" {
+			h.Set("Location", s.deps.BaseURL+"/fhir/Bundle/"+a.Record+"/_history/1")
+			h.Set("ETag", etag(1))
+		}
+		return
+	}
+	res := a.Resources[0]
+	if placed(res) {
 		h.Set("Location", s.location(res))
 		h.Set("ETag", etag(res.Version))
 	}
-	set := func(name, value string) {
-		if value != "" {
-			h.Set(name, value)
-		}
-	}
-	set(streams.HeaderID, res.Rx)
-	set(streams.HeaderState, res.State)
+	set(h, streams.HeaderID, res.Rx)
+	set(h, streams.HeaderState, res.State)
 	if res.Claim > 0 {
 		h.Set(streams.HeaderClaim, strconv.FormatUint(res.Claim, 10))
 	}
 }
+
+func set(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
+	}
+}
+
+// placed reports whether a resource can be read at its location.
+func placed(res streams.Resource) bool { return res.ID != "" && res.Version > 0 }
 
 func (s *Service) location(res streams.Resource) string {
 	return s.deps.BaseURL + "/fhir/" + res.Type + "/" + res.ID + "/_history/" + strconv.Itoa(res.Version)
@@ -76,66 +102,52 @@ func (s *Service) location(res streams.Resource) string {
 
 func etag(version int) string { return `W/"` + strconv.Itoa(version) + `"` }
 
-// success is the body of a success as Prefer asks: the outcome unless minimal or the resource itself
-// is wanted; transactions and batches answer entry by entry.
-func (s *Service) success(r *http.Request, p posted, a streams.Answer) []byte {
-	if p.bundle == "transaction" || p.bundle == "batch" {
-		return s.entries(p, a)
+// retryIn is a Retry-After value for a refusal that the same bytes may survive later: at once when the
+// hub was busy, a little later when something else must arrive first.
+func retryIn(a streams.Answer) string {
+	switch line, ok := fault.Lookup(fault.Code(a.Code)); {
+	case a.Status == http.StatusServiceUnavailable:
+		return "1"
+	case ok && line.Retry:
+		return "5"
 	}
-	prefer := r.Header.Get("Prefer")
-	switch {
-	case strings.Contains(prefer, "return=minimal"):
+	return ""
+}
+
+// success is the body as Prefer asks: the outcome unless nothing or the resource itself is wanted.
+func (s *Service) success(r *http.Request, p posted, a streams.Answer) []byte {
+	switch prefer(r) {
+	case wantMinimal:
 		return nil
-	case strings.Contains(prefer, "return=representation") && p.bundle == "" && len(a.Resources) == 1:
-		meta := fhir.Meta{ID: a.Resources[0].ID, VersionID: strconv.Itoa(a.Resources[0].Version),
-			LastUpdated: s.deps.Now().UTC().Format(time.RFC3339Nano), Tags: tags(a.Resources[0].State)}
-		if spliced, err := fhir.Splice(p.body, meta); err == nil {
-			return spliced
+	case wantRepresentation:
+		if body, ok := represent(p, a); ok {
+			return body
 		}
 	}
 	return fhir.OutcomeFrom(a.Issues)
 }
 
-// entries is a transaction-response or batch-response Bundle: one entry for each resource that was
-// decided, the last with the outcome of all.
-func (s *Service) entries(p posted, a streams.Answer) []byte {
-	type response struct {
-		Status   string          `json:"status"`
-		Location string          `json:"location,omitempty"`
-		Etag     string          `json:"etag,omitempty"`
-		Outcome  json.RawMessage `json:"outcome,omitempty"`
+// represent is the resource as a read of its location gives it. A Bundle has none.
+func represent(p posted, a streams.Answer) ([]byte, bool) {
+	if p.bundle != "" || len(a.Resources) != 1 || !placed(a.Resources[0]) {
+		return nil, false
 	}
-	type entry struct {
-		Response response `json:"response"`
+	res := a.Resources[0]
+	record, err := uuid.Parse(a.Record)
+	if err != nil {
+		return nil, false
 	}
-	out := struct {
-		ResourceType string  `json:"resourceType"`
-		Type         string  `json:"type"`
-		Entry        []entry `json:"entry,omitempty"`
-	}{"Bundle", p.bundle + "-response", nil}
-	for i, res := range a.Resources {
-		e := response{Status: strconv.Itoa(res.Status)}
-		if res.ID != "" && res.Version > 0 {
-			e.Location, e.Etag = s.location(res), etag(res.Version)
-		}
-		if i == len(a.Resources)-1 {
-			e.Outcome = fhir.OutcomeFrom(a.Issues)
-		}
-		out.Entry = append(out.Entry, entry{e})
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(out) // our own strings and valid JSON
-	return b.Bytes()
+	body, err := splice(found{raw: p.body, id: res.ID, version: res.Version, at: recordTime(record), state: stateOf(res)})
+	return body, err == nil
 }
 
-// stateSystem is the code system of the tag that a stock client sees the prescription's state in.
-const stateSystem = "https://dosewire.example/fhir/CodeSystem/rx-state"
-
-func tags(state string) []fhir.Coding {
-	if state == "" {
-		return nil
+// stateOf is the state that a read of the resource is tagged with: a dispense has none of its own.
+func stateOf(res streams.Resource) string {
+	if res.Type != streams.TypeMedicationRequest {
+		return ""
 	}
-	return []fhir.Coding{{System: stateSystem, Code: state}}
+	return res.State
 }
+
+// recordTime is when a record was made: ids are time-ordered (UUIDv7).
+func recordTime(id ledger.ID) time.Time { return time.Unix(id.Time().UnixTime()) }

@@ -4,7 +4,17 @@
 // Promises:
 //   - A body that does not decode, validate or read is answered here and never enters the stream.
 //   - 201 is written only after the recorder has answered: committed in the database and the ledger.
-//   - The same request, sent again, fetches the same decision with the present state beside it.
-//   - Bodies in flight are bounded together, so that large messages cannot exhaust the memory.
-//   - What an organisation may not know is 404.
+//     While the recorder cannot commit, 503 RX_UNAVAILABLE is answered and nothing is published.
+//   - The same request, sent again, fetches the same decision with the present state beside it
+//     (Idempotent-Replayed: true; 200 where the first answer was 201).
+//   - What is asked for and not done here (a parameter, If-None-Exist) is refused, never ignored; only
+//     Prefer is a wish.
+//   - Bodies in flight and pages of deliveries are bounded together, so that large messages cannot
+//     exhaust the memory: who finds no room within 5 s gets 503 RX_BUSY.
+//   - What an organisation may not know is 404, as if it did not exist.
+//   - Every disclosure has its access row before bytes leave: one for a read, one for a page.
+//   - Deliveries come in the order of their numbers, at least once, each byte for byte.
+//
+// It keeps no state of its own; a Service is safe for concurrent use. It does not search, update by
+// PUT, patch or delete.
 package rest

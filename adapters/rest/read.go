@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,143 +16,277 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
 )
+
+// located is a resource that the caller may read, before it is opened.
+type located struct {
+	record  ledger.ID
+	item    func(body []byte) int // which Bundle entry; nil = the body as received
+	id      string
+	version int
+	state   string // the prescription's; "" = not known for this version
+}
 
 // found is a resource with what is spliced into it.
 type found struct {
 	raw     []byte // the resource's own bytes
-	id      ledger.ID
+	id      string
 	version int
 	at      time.Time
 	state   string
 }
 
-// handler answers a read: err as an outcome, else what serve writes.
-func (s *Service) handler(read func(ctx context.Context, who auth.Subject, r *http.Request) (found, error), write func(http.ResponseWriter, *http.Request, found)) http.Handler {
+type locate func(ctx context.Context, who auth.Subject, r *http.Request) (located, error)
+
+// ReadRequest serves GET MedicationRequest/{id} and, with a version in the path, its vread.
+func (s *Service) ReadRequest() http.Handler { return s.reading(s.request, splice) }
+
+// ReadDispense serves GET MedicationDispense/{id} and its vread.
+func (s *Service) ReadDispense() http.Handler { return s.reading(s.dispense, splice) }
+
+// Original serves the untouched bytes of the prescription as received in its Bundle or alone.
+func (s *Service) Original() http.Handler { return s.reading(s.request, untouched) }
+
+// ReadBundle serves GET Bundle/{id}: a message with several resources, as its sender sent it.
+func (s *Service) ReadBundle() http.Handler { return s.reading(s.message, untouched) }
+
+func untouched(f found) ([]byte, error) { return f.raw, nil }
+
+// splice sets id, meta and state tag in the received text.
+func splice(f found) ([]byte, error) {
+	return fhir.Splice(f.raw, fhir.Meta{ID: f.id, VersionID: strconv.Itoa(f.version),
+		LastUpdated: f.at.UTC().Format(instant), Tags: tags(f.state)})
+}
+
+// stateSystem is the code system of the tag that a stock client sees the prescription's state in
+// (PROTOCOL §5).
+const stateSystem = "https://dosewire.example/fhir/CodeSystem/rx-state"
+
+func tags(state string) []fhir.Coding {
+	if state == "" {
+		return nil
+	}
+	return []fhir.Coding{{System: stateSystem, Code: state}}
+}
+
+// reading finds, opens and writes a resource. The disclosure is stored before the bytes are opened;
+// a caller that has this version already gets 304, and nothing is disclosed.
+func (s *Service) reading(where locate, form func(found) ([]byte, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, err := subject(r.Context())
+		l, err := s.locate(r, where)
+		if err != nil {
+			adapters.Refuse(w, err)
+			return
+		}
+		h := w.Header()
+		h.Set("ETag", etag(l.version))
+		h.Set("Last-Modified", recordTime(l.record).UTC().Format(http.TimeFormat))
+		set(h, streams.HeaderState, l.state)
+		if matches(r.Header.Values("If-None-Match"), l.version) {
+			reply(w, http.StatusNotModified, nil)
+			return
+		}
+		f, err := s.disclose(r.Context(), l)
 		if err == nil {
-			var f found
-			if f, err = read(r.Context(), who, r); err == nil {
-				write(w, r, f)
+			var body []byte
+			if body, err = form(f); err == nil {
+				reply(w, http.StatusOK, body)
 				return
 			}
+		}
+		for _, name := range []string{"ETag", "Last-Modified", streams.HeaderState} {
+			h.Del(name)
 		}
 		adapters.Refuse(w, err)
 	})
 }
 
-// ReadRequest serves GET MedicationRequest/{id} and, with a version in the path, its vread.
-func (s *Service) ReadRequest() http.Handler { return s.handler(s.request, spliced) }
-
-// Original serves the untouched bytes of the prescription as received in its Bundle or alone.
-func (s *Service) Original() http.Handler {
-	return s.handler(s.request, func(w http.ResponseWriter, _ *http.Request, f found) { write(w, f.raw) })
-}
-
-// ReadDispense serves GET MedicationDispense/{id}.
-func (s *Service) ReadDispense() http.Handler { return s.handler(s.dispense, spliced) }
-
-// spliced writes a resource with id, meta and state tag set, or 304.
-func spliced(w http.ResponseWriter, r *http.Request, f found) {
-	h := w.Header()
-	h.Set("ETag", etag(f.version))
-	h.Set("Last-Modified", f.at.UTC().Format(http.TimeFormat))
-	if r.Header.Get("If-None-Match") == etag(f.version) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	body, err := fhir.Splice(f.raw, fhir.Meta{ID: f.id.String(), VersionID: strconv.Itoa(f.version),
-		LastUpdated: f.at.UTC().Format("2006-01-02T15:04:05.000Z"), Tags: tags(f.state)})
+func (s *Service) locate(r *http.Request, where locate) (located, error) {
+	who, err := subject(r.Context())
 	if err != nil {
-		adapters.Refuse(w, err)
-		return
+		return located{}, err
 	}
-	write(w, body)
+	if err := parameters(r); err != nil {
+		return located{}, err
+	}
+	return where(r.Context(), who, r)
 }
 
-func write(w http.ResponseWriter, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // a client that went away
+// matches reports whether If-None-Match names the version.
+func matches(lines []string, version int) bool {
+	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		switch strings.TrimSpace(tag) {
+		case "*", etag(version), strings.TrimPrefix(etag(version), "W/"):
+			return true
+		}
+	}
+	return false
 }
 
-// request finds a prescription that the caller may see and opens its version in force.
-func (s *Service) request(ctx context.Context, who auth.Subject, r *http.Request) (found, error) {
-	id, err := uuid.Parse(r.PathValue("id"))
+func (s *Service) disclose(ctx context.Context, l located) (found, error) {
+	who, err := subject(ctx)
 	if err != nil {
-		return found{}, fault.Of(fault.CodeNotFound)
+		return found{}, err
+	}
+	plain, err := s.deps.Records.Read(ctx, reader(who, "read"), l.record)
+	if err != nil {
+		return found{}, unknown(err)
+	}
+	raw := plain.Body
+	if l.item != nil {
+		if raw, err = fhir.Item(plain.Body, l.item(plain.Body)); err != nil {
+			return found{}, fault.New(fault.Tampered, "rest: the record holds no such item").Wrap(err)
+		}
+	}
+	return found{raw: raw, id: l.id, version: l.version, at: recordTime(l.record), state: l.state}, nil
+}
+
+// request finds a prescription that the caller may see, as its clinic last said it, or as it was said
+// at the version asked for.
+func (s *Service) request(ctx context.Context, who auth.Subject, r *http.Request) (located, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return located{}, err
 	}
 	p, err := s.visible(ctx, who, id)
 	if err != nil {
-		return found{}, err
-	}
-	if v := r.PathValue("version"); v != "" && v != strconv.Itoa(p.Version) {
-		return found{}, fault.Of(fault.CodeNotFound)
+		return located{}, err
 	}
 	var state rx.State
 	if err := json.Unmarshal(p.State, &state); err != nil {
-		return found{}, fault.New(fault.Tampered, "rest: stored state").Wrap(err)
+		return located{}, fault.New(fault.Tampered, "rest: stored state").Wrap(err)
 	}
-	plain, err := s.deps.Records.Read(ctx, reader(who, "read"), p.Record)
+	version, err := pathVersion(r, p.Version)
 	if err != nil {
-		return found{}, notFound(err)
+		return located{}, err
 	}
-	raw, err := fhir.Item(plain.Body, itemOf(state.Record))
+	l := located{record: p.Record, item: itemOf(state.Record), id: id.String(), version: version}
+	if version == p.Version {
+		l.state = p.Status
+	}
+	records, err := s.deps.Records.Versions(ctx, id)
 	if err != nil {
-		return found{}, err
+		return located{}, unknown(err)
 	}
-	return found{raw: raw, id: id, version: p.Version, at: recordTime(plain.Record.ID), state: p.Status}, nil
+	// Most versions are changes of state that brought no new text. What came together with other
+	// prescriptions has no record of its own: then the text is that of the issue.
+	if record, ok := inForce(records, version); ok {
+		l.record, l.item = record.ID, only(streams.TypeMedicationRequest)
+	}
+	return l, nil
 }
 
-// dispense finds a dispense that the caller made, or that concerns a prescription it may see.
-func (s *Service) dispense(ctx context.Context, who auth.Subject, r *http.Request) (found, error) {
-	id, err := uuid.Parse(r.PathValue("id"))
+// inForce is the last record of the newest version up to version.
+func inForce(records []ledger.Record, version int) (best ledger.Record, ok bool) {
+	for _, r := range records {
+		if r.Version <= version && r.Version >= best.Version {
+			best, ok = r, true
+		}
+	}
+	return best, ok
+}
+
+// dispense finds a dispense that the caller made, or that was made from a prescription it issued.
+func (s *Service) dispense(ctx context.Context, who auth.Subject, r *http.Request) (located, error) {
+	id, err := pathID(r)
 	if err != nil {
-		return found{}, fault.Of(fault.CodeNotFound)
+		return located{}, err
 	}
 	d, err := s.deps.Records.DispenseByResource(ctx, id)
 	if err != nil {
-		return found{}, notFound(err)
+		return located{}, unknown(err)
 	}
 	if d.Org != who.Org {
 		p, err := s.deps.Records.Prescription(ctx, d.Prescription)
-		if err != nil || p.Clinic != who.Org {
-			return found{}, fault.Of(fault.CodeNotFound)
+		if err != nil {
+			return located{}, unknown(err)
+		}
+		if p.Clinic != who.Org {
+			return located{}, fault.Of(fault.CodeNotFound)
 		}
 	}
-	versions, err := s.deps.Records.Versions(ctx, id)
+	version, err := pathVersion(r, d.Version)
 	if err != nil {
-		return found{}, err
+		return located{}, err
 	}
-	if len(versions) == 0 {
-		return found{}, fault.Of(fault.CodeNotServed) // it came with others in one Bundle
-	}
-	last := versions[len(versions)-1]
-	plain, err := s.deps.Records.Read(ctx, reader(who, "read"), last.ID)
+	records, err := s.deps.Records.Versions(ctx, id)
 	if err != nil {
-		return found{}, notFound(err)
+		return located{}, unknown(err)
 	}
-	raw, err := fhir.Item(plain.Body, fhir.OnlyDispense(plain.Body))
-	if err != nil {
-		return found{}, err
+	record, ok := inForce(records, version)
+	if !ok {
+		return located{}, fault.Of(fault.CodeNotServed) // it came with others in one Bundle
 	}
-	return found{raw: raw, id: id, version: d.Version, at: recordTime(last.ID)}, nil
+	return located{record: record.ID, item: only(streams.TypeMedicationDispense), id: id.String(), version: version}, nil
 }
 
-// itemOf is the Bundle entry in a state's record reference; 0 for a bare resource.
-func itemOf(reference string) int {
-	if len(reference) > 37 && reference[36] == '#' {
-		if n, err := strconv.Atoi(reference[37:]); err == nil {
-			return n
+// message finds a Bundle that the caller sent.
+func (s *Service) message(ctx context.Context, who auth.Subject, r *http.Request) (located, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return located{}, err
+	}
+	record, err := s.deps.Records.Record(ctx, id)
+	if err != nil && fault.CodeOf(err) != fault.CodeErased {
+		return located{}, unknown(err)
+	}
+	if record.Org != who.Org || record.Type != streams.TypeBundle {
+		return located{}, fault.Of(fault.CodeNotFound)
+	}
+	if _, err := pathVersion(r, 1); err != nil {
+		return located{}, err
+	}
+	return located{record: id, id: id.String(), version: 1}, err
+}
+
+func pathID(r *http.Request) (ledger.ID, error) {
+	text := r.PathValue("id")
+	id, err := uuid.Parse(text)
+	if err != nil || id.String() != text { // one spelling only
+		return id, fault.Of(fault.CodeNotFound)
+	}
+	return id, nil
+}
+
+// pathVersion is the version that a vread asks for, else the newest.
+func pathVersion(r *http.Request, newest int) (int, error) {
+	text := r.PathValue("version")
+	if text == "" {
+		return newest, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > newest || strconv.Itoa(n) != text {
+		return 0, fault.Of(fault.CodeNotFound)
+	}
+	return n, nil
+}
+
+// only finds the one resource of a type in a Bundle.
+func only(resourceType string) func([]byte) int {
+	return func(body []byte) int {
+		doc, err := fhir.Decode(body)
+		if err != nil {
+			return 0
 		}
+		read, _ := fhir.Read(doc)
+		switch {
+		case resourceType == streams.TypeMedicationDispense && len(read.Dispenses) > 0:
+			return read.Dispenses[0].Item
+		case resourceType == streams.TypeMedicationRequest && len(read.Requests) > 0:
+			return read.Requests[0].Item
+		}
+		return 0
 	}
-	return 0
 }
 
-// recordTime is when a record was made: ids are time-ordered (UUIDv7).
-func recordTime(id ledger.ID) time.Time {
-	seconds, nanos := id.Time().UnixTime()
-	return time.Unix(seconds, nanos)
+// itemOf is the Bundle entry in a state's record reference ("<record>#<entry>"); a bare resource has
+// none.
+func itemOf(reference string) func([]byte) int {
+	_, entry, _ := strings.Cut(reference, "#")
+	n, err := strconv.Atoi(entry)
+	if err != nil {
+		n = 0
+	}
+	return func([]byte) int { return n }
 }

@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/dosewire/dosewire/adapters"
@@ -12,9 +14,6 @@ import (
 
 // answerWait is how long a request waits for the recorder before it is answered 503 RX_PENDING.
 const answerWait = 10 * time.Second
-
-// bodiesInFlight bounds the bytes of bodies that are being read or wait for their answer.
-const bodiesInFlight = 24 << 20
 
 // Service is the shared part, one for each adapter. Safe for concurrent use.
 type Service struct {
@@ -38,31 +37,50 @@ func reader(s auth.Subject, action string) adapters.Reader {
 	return adapters.Reader{Org: s.Org, Client: s.Client, Person: s.Person, Purpose: s.Purpose, Action: action}
 }
 
-// visible returns a prescription that the organisation issued, was sent, or holds; RX_NOT_FOUND
-// otherwise, so that ids tell nothing.
+// visible returns a prescription that the organisation may read: that it issued, that is routed to it
+// or held by it, that waits for any pharmacy after it was sent to this one, or that it dispensed from.
+// RX_NOT_FOUND otherwise, so that ids tell nothing.
 func (s *Service) visible(ctx context.Context, who auth.Subject, id ledger.ID) (ledger.Prescription, error) {
 	p, err := s.deps.Records.Prescription(ctx, id)
 	if err != nil {
-		return p, notFound(err)
+		return p, unknown(err)
 	}
 	if p.Clinic == who.Org || p.Holder == who.Org || p.Pharmacy == who.Org {
 		return p, nil
 	}
-	// it was sent here once; the patient has moved it elsewhere since only if somebody else has it
-	sent, err := s.deps.Records.WasDelivered(ctx, who.Org, id)
+	ok, err := s.had(ctx, who, p)
 	if err != nil {
-		return p, err
+		return ledger.Prescription{}, err
 	}
-	if !sent || p.Pharmacy != (ledger.ID{}) || p.Holder != (ledger.ID{}) {
-		return p, fault.Of(fault.CodeNotFound)
+	if !ok {
+		return ledger.Prescription{}, fault.Of(fault.CodeNotFound)
 	}
 	return p, nil
 }
 
-// notFound keeps the kinds that a client can do something about.
-func notFound(err error) error {
-	if fault.KindOf(err) == fault.NotFound && fault.CodeOf(err) == "" {
-		return fault.Of(fault.CodeNotFound)
+// had reports whether a pharmacy that p is not with now may still read it. The patient's move to
+// another pharmacy ends its right, unless it handed something over.
+func (s *Service) had(ctx context.Context, who auth.Subject, p ledger.Prescription) (bool, error) {
+	sent, err := s.deps.Records.WasDelivered(ctx, who.Org, p.ID)
+	if err != nil || !sent {
+		return false, err
+	}
+	if p.Pharmacy == (ledger.ID{}) && p.Holder == (ledger.ID{}) {
+		return true, nil
+	}
+	dispenses, err := s.deps.Records.PrescriptionDispenses(ctx, p.ID)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(dispenses, func(d ledger.Dispense) bool {
+		return d.Org == who.Org && d.Status == "completed"
+	}), nil
+}
+
+// unknown makes a store's "not found" the client's, and keeps every other error.
+func unknown(err error) error {
+	if errors.Is(err, ledger.ErrNotFound) {
+		return fault.Of(fault.CodeNotFound).Wrap(err)
 	}
 	return err
 }

@@ -1,15 +1,8 @@
 package rest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
-	"strings"
-
-	"github.com/nats-io/nats.go"
+	"slices"
 
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
@@ -20,17 +13,43 @@ import (
 
 // Take handles the POST of a resource: types are the resourceTypes taken at this path.
 func (s *Service) Take(types ...string) http.Handler {
+	return s.taking(func(d *fhir.Document) error {
+		if slices.Contains(types, d.Type()) {
+			return nil
+		}
+		return notTaken(d.Type(), types)
+	})
+}
+
+// Process handles POST $process-message: a Bundle of type message and nothing else.
+func (s *Service) Process() http.Handler {
+	return s.taking(func(d *fhir.Document) error {
+		switch {
+		case d.Type() != streams.TypeBundle:
+			return fault.Of(fault.CodeResourceType).At("resourceType")
+		case d.BundleType() != "message":
+			return fault.Of(fault.CodeResourceType).At("Bundle.type")
+		}
+		return nil
+	})
+}
+
+// notTaken tells the sender of a message that is the other party's from one of a strange type.
+func notTaken(given string, types []string) error {
+	atBase := slices.Contains(types, streams.TypeBundle)
+	if atBase && (given == streams.TypeMedicationRequest || given == streams.TypeMedicationDispense) {
+		return fault.Of(fault.CodeSender).At(given)
+	}
+	return fault.Of(fault.CodeResourceType).At("resourceType")
+}
+
+// admission says whether a document may be sent to a path.
+type admission func(*fhir.Document) error
+
+func (s *Service) taking(admit admission) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, err := subject(r.Context())
+		who, err := s.mayTake(r)
 		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		if err := s.deps.Healthy(); err != nil {
-			adapters.Refuse(w, fault.Of(fault.CodeUnavailable).Wrap(err))
-			return
-		}
-		if err := mediaType(r); err != nil {
 			adapters.Refuse(w, err)
 			return
 		}
@@ -40,12 +59,12 @@ func (s *Service) Take(types ...string) http.Handler {
 			return
 		}
 		defer give()
-		post, issues := examine(body, types)
+		p, issues := examine(body, admit)
 		if status, refused := fhir.Refused(issues); refused {
 			adapters.RefuseAll(w, status, issues, 0)
 			return
 		}
-		m, err := post.message(who, r)
+		m, err := p.message(who, r)
 		if err != nil {
 			adapters.Refuse(w, err)
 			return
@@ -55,84 +74,49 @@ func (s *Service) Take(types ...string) http.Handler {
 			adapters.Refuse(w, err)
 			return
 		}
-		s.answer(w, r, post, a)
+		s.answer(w, r, p, a)
 	})
 }
 
-// mediaType admits FHIR R4 JSON.
-func mediaType(r *http.Request) error {
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return fault.Of(fault.CodeMediaType)
-	}
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/fhir+json" && kind != "application/json" {
-		return fault.Of(fault.CodeMediaType)
-	}
-	if v := params["fhirversion"]; v != "" && v != "4.0" {
-		return fault.Of(fault.CodeMediaType)
-	}
-	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
-		return fault.Of(fault.CodeMediaType)
-	}
-	return nil
-}
-
-// body reads a bounded body within the budget. give must be called when it is no longer needed.
-func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, give func(), err error) {
-	size := r.ContentLength
-	if size > fhir.MaxBytes {
-		return nil, nil, fault.Of(fault.CodeTooLarge)
-	}
-	if size < 0 {
-		size = fhir.MaxBytes
-	}
-	// held three times while it waits: as read, in the stream's batch, in the recorder's
-	give, err = s.bodies.take(r.Context(), 3*size)
+// mayTake judges what can be judged before the body is read. What a header or parameter asks for and
+// nobody here does is refused, not ignored.
+func (s *Service) mayTake(r *http.Request) (auth.Subject, error) {
+	who, err := subject(r.Context())
 	if err != nil {
-		return nil, nil, err
+		return who, err
 	}
-	limited := http.MaxBytesReader(w, r.Body, fhir.MaxBytes)
-	if r.ContentLength >= 0 {
-		body = make([]byte, size)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
+	if err := s.deps.Healthy(); err != nil {
+		return who, fault.Of(fault.CodeUnavailable).Wrap(err)
 	}
-	if err != nil {
-		give()
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, nil, fault.Of(fault.CodeTooLarge)
-		}
-		return nil, nil, fault.Of(fault.CodeSyntax).Wrap(err)
+	if err := parameters(r); err != nil {
+		return who, err
 	}
-	return body, give, nil
+	if r.Header.Get("If-None-Exist") != "" {
+		return who, fault.Of(fault.CodeNotServed).At("header If-None-Exist") // identities tell repeats apart
+	}
+	return who, mediaType(r)
 }
 
 // posted is a body that may enter the stream.
 type posted struct {
 	body   []byte
 	doc    *fhir.Document
-	bundle string // Bundle.type
+	bundle string // Bundle.type; "" for a bare resource
 	read   fhir.Message
 }
 
-// examine decodes, validates and reads a body; errors among the issues refuse it. A batch's entries
-// are judged one by one by the recorder.
-func examine(body []byte, types []string) (posted, []fhir.Issue) {
+// examine decodes, admits, validates and reads a body; errors among the issues refuse it. A batch's
+// entries are judged one by one by the recorder.
+func examine(body []byte, admit admission) (posted, []fhir.Issue) {
 	p := posted{body: body}
 	doc, err := fhir.Decode(body)
 	if err != nil {
 		return p, []fhir.Issue{fhir.IssueOf(err)}
 	}
-	p.doc = doc
-	known := false
-	for _, t := range types {
-		known = known || doc.Type() == t
+	if err := admit(doc); err != nil {
+		return p, []fhir.Issue{fhir.IssueOf(err)}
 	}
-	if !known {
-		return p, []fhir.Issue{fhir.IssueOf(fault.Of(fault.CodeResourceType).At("resourceType"))}
-	}
-	p.bundle = doc.BundleType()
+	p.doc, p.bundle = doc, doc.BundleType()
 	if p.bundle == "batch" {
 		return p, nil
 	}
@@ -143,61 +127,4 @@ func examine(body []byte, types []string) (posted, []fhir.Issue) {
 	read, more := fhir.Read(doc)
 	p.read = read
 	return p, append(issues, more...)
-}
-
-// message is what is published: the received bytes under the sender's id for them.
-func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, error) {
-	id := r.Header.Get("Idempotency-Key")
-	if id == "" {
-		id = p.read.ID
-	}
-	if id == "" && (p.bundle != "" || p.identified()) {
-		sum := sha256.Sum256(p.body)
-		id = "~" + hex.EncodeToString(sum[:]) // identities inside tell repeats apart
-	}
-	if id == "" {
-		return streams.Message{}, fault.Of(fault.CodeNoMessageID)
-	}
-	header := nats.Header{}
-	if claim := claimed(r); claim != "" {
-		header.Set(streams.HeaderClaim, claim)
-	}
-	streams.Inject(r.Context(), header)
-	return streams.Message{ID: who.Org.String() + "." + plain(id), Subject: streams.IntakeSubject(who.Org.String(), p.doc.Type()),
-		Header: header, Body: p.body}, nil
-}
-
-func (p posted) identified() bool {
-	for _, q := range p.read.Requests {
-		if q.Identity != (fhir.Identifier{}) || q.Local != "" {
-			return true
-		}
-	}
-	for _, d := range p.read.Dispenses {
-		if d.Identity != (fhir.Identifier{}) || d.Local != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// plain keeps an id that fits into a header, and hashes any other.
-func plain(id string) string {
-	fits := len(id) <= 200
-	for _, c := range []byte(id) {
-		fits = fits && c > ' ' && c < 0x7f
-	}
-	if fits {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return "#" + hex.EncodeToString(sum[:])
-}
-
-// claimed is the claim number that the sender states: Rx-Claim, or the If-Match of a dispense.
-func claimed(r *http.Request) string {
-	if c := r.Header.Get(streams.HeaderClaim); c != "" {
-		return c
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(r.Header.Get("If-Match"), `W/"`), `"`)
 }

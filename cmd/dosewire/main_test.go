@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,8 +31,13 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DOSEWIRE_DATA", filepath.Join(e.WorkDir, "data"))
-			e.Setenv("DOSEWIRE_HTTP_ADDRESS", "127.0.0.1:0")
-			e.Setenv("DOSEWIRE_NATS_ADDRESS", "127.0.0.1:0")
+			for _, variable := range []string{"DOSEWIRE_HTTP_ADDRESS", "DOSEWIRE_NATS_ADDRESS"} {
+				address, err := free()
+				if err != nil {
+					return err
+				}
+				e.Setenv(variable, address)
+			}
 			e.Setenv("DEMO", filepath.Join(testdata, "demo"))
 			return nil
 		},
@@ -40,6 +46,16 @@ func TestScripts(t *testing.T) {
 			"tamper": tamper,
 		},
 	})
+}
+
+// free is an address that nobody listens on at the moment: a restarted hub must be found where the
+// credentials say.
+func free() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 // ready waits until the hub of this script serves.

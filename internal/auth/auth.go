@@ -63,13 +63,19 @@ func parse(token string) (client uuid.UUID, secret []byte, ok bool) {
 	if err != nil {
 		return client, nil, false
 	}
-	secret, err = base64.RawURLEncoding.DecodeString(rest[37:])
+	secret, err = base64.RawURLEncoding.Strict().DecodeString(rest[37:])
 	return client, secret, err == nil && len(secret) == 32
 }
 
-// Request returns the caller of r. fault.CodeUnauthenticated when there is none or it is wrong.
+// Request returns the caller of r. fault.CodeUnauthenticated when there is none, it is wrong, or
+// several are given; fault.CodeValue when the person or purpose stated is too long or not printable
+// ASCII (the access row must hold it as sent).
 func (v *Verifier) Request(r *http.Request) (Subject, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given := r.Header.Values("Authorization")
+	if len(given) != 1 {
+		return Subject{}, fault.Of(fault.CodeUnauthenticated)
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return Subject{}, fault.Of(fault.CodeUnauthenticated)
 	}
@@ -77,9 +83,11 @@ func (v *Verifier) Request(r *http.Request) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	s.Person, s.Purpose = r.Header.Get(HeaderPerson), r.Header.Get(HeaderPurpose)
-	if len(s.Person) > 128 || len(s.Purpose) > 32 {
-		return Subject{}, fault.Of(fault.CodeValue).At("http header")
+	if s.Person, err = stated(r, HeaderPerson, 128); err != nil {
+		return Subject{}, err
+	}
+	if s.Purpose, err = stated(r, HeaderPurpose, 32); err != nil {
+		return Subject{}, err
 	}
 	if s.Purpose == "" {
 		s.Purpose = "TREAT"
@@ -87,7 +95,24 @@ func (v *Verifier) Request(r *http.Request) (Subject, error) {
 	return s, nil
 }
 
+// stated is a header that the client may send once, of at most most bytes.
+func stated(r *http.Request, name string, most int) (string, error) {
+	given := r.Header.Values(name)
+	if len(given) == 0 {
+		return "", nil
+	}
+	if len(given) > 1 || len(given[0]) > most || !printable(given[0]) {
+		return "", fault.Of(fault.CodeValue).At("header " + name)
+	}
+	return given[0], nil
+}
+
+func printable(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
 // Password returns the caller with a NATS user name (the client id) and password (the token).
+// fault.CodeUnauthenticated when they do not belong together or to anybody.
 func (v *Verifier) Password(user, password string) (Subject, error) {
 	s, err := v.token(password)
 	if err == nil && s.Client.String() != user {
@@ -99,6 +124,8 @@ func (v *Verifier) Password(user, password string) (Subject, error) {
 	return s, nil
 }
 
+// token looks the client up and hashes and compares even when the token is malformed or the client
+// unknown, so that time tells nothing.
 func (v *Verifier) token(token string) (Subject, error) {
 	client, secret, formed := parse(token)
 	hash := sha256.Sum256(secret)

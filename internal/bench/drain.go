@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -98,7 +99,7 @@ func openParts(ctx context.Context, store, dir string, db databases) (*parts, er
 	if p.keys, err = ledger.OpenKeyring(ctx, keys, wrapper); err != nil {
 		return nil, err
 	}
-	if p.server, err = embedded.Start(ctx, embedded.Config{Dir: filepath.Join(dir, "drain-nats"), Key: bytes.Repeat([]byte{1}, 32)}, nil); err != nil {
+	if p.server, err = embedded.Start(ctx, embedded.Config{Dir: filepath.Join(dir, "drain-nats"), Key: bytes.Repeat([]byte{1}, 32)}, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
 	p.close = append(p.close, p.server.Close)

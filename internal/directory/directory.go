@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -37,29 +38,44 @@ func New(orgs []ledger.Organization, clients []ledger.Client) *Directory {
 	return d
 }
 
-// Apply puts changed rows in place, each replacing the one with its id.
+// Apply puts changed rows in place, each replacing the one with its id. The slices are copied.
+// Concurrent calls are applied one after the other.
 func (d *Directory) Apply(orgs []ledger.Organization, clients []ledger.Client) {
-	if len(orgs) == 0 && len(clients) == 0 && d.now.Load().orgs != nil {
+	if len(orgs) == 0 && len(clients) == 0 {
 		return
 	}
 	d.applying.Lock()
 	defer d.applying.Unlock()
-	old := d.now.Load()
-	s := &snapshot{orgs: map[uuid.UUID]ledger.Organization{}, clients: map[uuid.UUID]ledger.Client{}, identifiers: map[ledger.Identifier]uuid.UUID{}}
-	maps.Copy(s.orgs, old.orgs)
-	maps.Copy(s.clients, old.clients)
+	s := d.now.Load().copy()
 	for _, o := range orgs {
+		o.Identifiers, o.Intents = slices.Clone(o.Identifiers), slices.Clone(o.Intents)
 		s.orgs[o.ID] = o
 	}
 	for _, c := range clients {
 		s.clients[c.ID] = c
 	}
+	s.index()
+	d.now.Store(s)
+}
+
+func (s *snapshot) copy() *snapshot {
+	c := &snapshot{orgs: map[uuid.UUID]ledger.Organization{}, clients: map[uuid.UUID]ledger.Client{}}
+	maps.Copy(c.orgs, s.orgs)
+	maps.Copy(c.clients, s.clients)
+	return c
+}
+
+// index fills identifiers. The recorder lets nobody register what another has; should the rows say
+// otherwise, the older organisation keeps it (ids are time-ordered), on every node alike.
+func (s *snapshot) index() {
+	s.identifiers = map[ledger.Identifier]uuid.UUID{}
 	for id, o := range s.orgs {
 		for _, i := range o.Identifiers {
-			s.identifiers[i] = id
+			if first, taken := s.identifiers[i]; !taken || bytes.Compare(id[:], first[:]) < 0 {
+				s.identifiers[i] = id
+			}
 		}
 	}
-	d.now.Store(s)
 }
 
 // Organization returns one by id.
@@ -75,10 +91,14 @@ func (d *Directory) Organizations() []ledger.Organization {
 	})
 }
 
-// ByIdentifier finds the organisation that was registered with an identifier.
+// ByIdentifier finds the organisation that was registered with an identifier, disabled or not.
 func (d *Directory) ByIdentifier(system, value string) (ledger.Organization, bool) {
 	s := d.now.Load()
-	o, ok := s.orgs[s.identifiers[ledger.Identifier{System: system, Value: value}]]
+	id, ok := s.identifiers[ledger.Identifier{System: system, Value: value}]
+	if !ok {
+		return ledger.Organization{}, false
+	}
+	o, ok := s.orgs[id]
 	return o, ok
 }
 

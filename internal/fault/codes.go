@@ -1,5 +1,7 @@
 package fault
 
+import "sync"
+
 // Code is a stable name that clients may program against. It never changes its meaning.
 type Code string
 
@@ -93,14 +95,19 @@ type Entry struct {
 }
 
 // Lookup finds a code's line. ok is false for a code that the catalogue does not have.
-func Lookup(c Code) (Entry, bool) {
-	for _, e := range Codes() {
-		if e.Code == c {
-			return e, true
-		}
-	}
-	return Entry{}, false
+func Lookup(c Code) (e Entry, ok bool) {
+	e, ok = byCode()[c]
+	return e, ok
 }
+
+// byCode indexes the catalogue on first use; it is never changed.
+var byCode = sync.OnceValue(func() map[Code]Entry {
+	index := map[Code]Entry{}
+	for _, e := range Codes() {
+		index[e.Code] = e
+	}
+	return index
+})
 
 // Codes returns the whole catalogue in the order of docs/errors.md.
 func Codes() []Entry {

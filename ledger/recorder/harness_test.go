@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,8 +20,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/filekey"
+	"github.com/dosewire/dosewire/ledger/postgres"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/ledger/sqlite"
 	"github.com/dosewire/dosewire/streams"
@@ -30,7 +33,7 @@ import (
 // hub is a recorder on real parts: an embedded NATS server, SQLite files, a key file. Its folder
 // outlives every start, so that tests can stop it at any point and start it again.
 type hub struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	config recorder.Config
 	wrap   func(recorder.Store) recorder.Store // between the recorder and its store; nil = none
@@ -38,8 +41,9 @@ type hub struct {
 	server    *embedded.Server
 	nc        *nats.Conn
 	js        jetstream.JetStream
-	store     *sqlite.Store
-	keysStore *sqlite.Keys
+	store     records
+	keysStore keyStore
+	dsn       [2]string // PostgreSQL databases for records and keys; "" = SQLite files in dir
 	keys      *ledger.Keyring
 	dirs      *directory.Directory
 	publisher *streams.Publisher
@@ -51,9 +55,12 @@ type hub struct {
 	clinic, clinic2, oldBridge, harbour ledger.Organization
 }
 
-func open(t *testing.T) *hub {
+func open(t testing.TB, options ...func(*hub)) *hub {
 	t.Helper()
 	h := &hub{t: t, dir: t.TempDir()}
+	for _, o := range options {
+		o(h)
+	}
 	h.start()
 	t.Cleanup(h.close)
 	h.clinic = h.add("clinic", "Riverside Family Practice", "1902847563")
@@ -78,13 +85,7 @@ func (h *hub) start() {
 	var err error
 	wrapper, err := filekey.Open(filepath.Join(h.dir, "keys", "kek"))
 	h.must(err)
-	records, keys := filepath.Join(h.dir, "records.db"), filepath.Join(h.dir, "keys.db")
-	h.must(sqlite.Migrate(ctx, records))
-	h.must(sqlite.MigrateKeys(ctx, keys))
-	h.store, err = sqlite.Open(ctx, records)
-	h.must(err)
-	h.keysStore, err = sqlite.OpenKeys(ctx, keys)
-	h.must(err)
+	h.openStores(ctx)
 	h.keys, err = ledger.OpenKeyring(ctx, h.keysStore, wrapper)
 	h.must(err)
 	orgs, clients, err := h.store.Directory(ctx)
@@ -105,6 +106,49 @@ func (h *hub) start() {
 		h.must(streams.EnsureConsumer(ctx, h.js, org.ID.String()))
 	}
 }
+
+// records is everything that a records database offers.
+type records interface {
+	recorder.Store
+	ledger.Reader
+	directory.Store
+	Close() error
+}
+
+type keyStore interface {
+	ledger.KeyStore
+	Close() error
+}
+
+func (h *hub) openStores(ctx context.Context) {
+	h.t.Helper()
+	if h.dsn[0] != "" {
+		h.must(postgres.Migrate(ctx, h.dsn[0]))
+		h.must(postgres.MigrateKeys(ctx, h.dsn[1]))
+		store, err := postgres.Open(ctx, postgres.Config{DSN: h.dsn[0]})
+		h.must(err)
+		keys, err := postgres.OpenKeys(ctx, postgres.Config{DSN: h.dsn[1]})
+		h.must(err)
+		h.store, h.keysStore = store, keys
+		return
+	}
+	records, keys := filepath.Join(h.dir, "records.db"), filepath.Join(h.dir, "keys.db")
+	h.must(sqlite.Migrate(ctx, records))
+	h.must(sqlite.MigrateKeys(ctx, keys))
+	store, err := sqlite.Open(ctx, records)
+	h.must(err)
+	k, err := sqlite.OpenKeys(ctx, keys)
+	h.must(err)
+	h.store, h.keysStore = store, k
+}
+
+// server is one PostgreSQL for all tests here.
+var server testenv.Shared
+
+func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
+
+// onPostgres puts the hub on PostgreSQL.
+func (h *hub) onPostgres() { h.dsn = [2]string{server.Database(h.t), server.Database(h.t)} }
 
 type deny struct{}
 

@@ -24,7 +24,11 @@ const (
 )
 
 func TestOnePrescriptionFromClinicToHandOver(t *testing.T) {
-	h := open(t)
+	t.Run("sqlite", func(t *testing.T) { clinicToHandOver(t, open(t)) })
+	t.Run("postgres", func(t *testing.T) { clinicToHandOver(t, open(t, (*hub).onPostgres)) })
+}
+
+func clinicToHandOver(t *testing.T, h *hub) {
 	body := order("A-1", oldBridgeNPI, "Amoxicillin")
 	a := h.send(h.clinic, "m1", body)
 	if a.Status != 201 || a.Index == nil || len(a.Resources) != 1 || a.Resources[0].State != "ready" {
@@ -161,21 +165,24 @@ func TestTombstone(t *testing.T) {
 // The matrix: whatever fails at whichever point, no acknowledged message is lost, each has one entry,
 // every delivery arrives at least once under its one id, and the chain verifies.
 func TestFaultMatrix(t *testing.T) {
-	crash := fault.New(fault.Tampered, "crash")       // ends the recorder there
-	told := fault.Of(fault.CodeUnavailable)            // "it did not happen", whether it did or not
+	crash := fault.New(fault.Tampered, "crash") // ends the recorder there
+	told := fault.Of(fault.CodeUnavailable)     // "it did not happen", whether it did or not
 	for _, point := range []string{"commit", "reply", "announce", "index"} {
 		for _, when := range []string{"before", "after"} {
 			for name, err := range map[string]error{"crash": crash, "told otherwise": told} {
-				t.Run(when+" "+point+" "+name, func(t *testing.T) { t.Parallel(); faultAt(t, when+" "+point, err) })
+				for store, on := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+					t.Run(when+" "+point+" "+name+" "+store, func(t *testing.T) { t.Parallel(); faultAt(t, when+" "+point, err, on) })
+				}
 			}
 		}
 	}
 }
 
-func faultAt(t *testing.T, point string, err error) {
+func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 	f := &faults{}
 	h := &hub{t: t, dir: t.TempDir()}
 	h.config.Fault = f.at
+	on(h)
 	h.start()
 	t.Cleanup(h.close)
 	h.clinic = h.add("clinic", "Riverside", "1902847563")
@@ -222,8 +229,10 @@ func faultAt(t *testing.T, point string, err error) {
 		t.Error("the fault was never met")
 	}
 	ids := map[string]int{}
-	for _, m := range h.received(h.oldBridge, time.Second) {
-		ids[m.Headers().Get(streams.HeaderMsgID)]++
+	for deadline := time.Now().Add(20 * time.Second); len(ids) < n+1 && time.Now().Before(deadline); {
+		for _, m := range h.received(h.oldBridge, 500*time.Millisecond) {
+			ids[m.Headers().Get(streams.HeaderMsgID)]++
+		}
 	}
 	if len(ids) != n+1 {
 		t.Errorf("%d distinct deliveries, want %d", len(ids), n+1)

@@ -89,6 +89,7 @@ func (c Config) options(gate server.Authentication) (*server.Options, error) {
 // Times of Start and of the health watch.
 const (
 	startWait  = 30 * time.Second
+	healthWait = 3 * time.Second
 	watchEvery = time.Second
 	watchFails = 3 // in a row: a stream that is being made is unhealthy for a moment
 )

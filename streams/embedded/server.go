@@ -54,6 +54,9 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 	if s.lock, err = lockDir(c.Dir); err != nil {
 		return nil, err
 	}
+	if err := dropHalfMade(c.Dir, log); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
 	if s.ns, err = server.NewServer(options); err != nil {
 		return nil, errors.Join(ErrNotReady.Wrap(err), s.lock.Close())
 	}
@@ -74,6 +77,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 func (s *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
+	var patience <-chan time.Time // for a server that listens and is not well: it recovers before it listens
 	for {
 		if err := s.log.fatal(); err != nil {
 			return ErrNotReady.Wrap(err)
@@ -84,6 +88,14 @@ func (s *Server) ready(ctx context.Context) error {
 			if err = s.Healthy(); err == nil {
 				return nil
 			}
+			if patience == nil {
+				patience = time.After(healthWait)
+			}
+		}
+		select {
+		case <-patience:
+			return ErrNotReady.Wrap(err)
+		default:
 		}
 		if ctx.Err() != nil {
 			return ErrNotReady.Wrap(cmp.Or(err, ctx.Err()))

@@ -56,8 +56,9 @@ func stagingDir(storeDir string) string {
 	return dir
 }
 
-// stage links the staging folders as soon as their streams exist. Recovery removes the links, so this
-// is done at every start. Where it does not succeed, staging is on disk and merely slower.
+// stage links the staging folders as soon as their streams exist, and again should somebody tidy up in
+// memory. Recovery removes the links, so this is done at every start. Where it does not succeed,
+// staging is on disk and merely slower.
 func (s *Server) stage(ctx context.Context, storeDir string) {
 	dir := stagingDir(storeDir)
 	if dir == "" {
@@ -65,15 +66,9 @@ func (s *Server) stage(ctx context.Context, storeDir string) {
 	}
 	s.staging = dir
 	// Often at first: a link must be there before the first batch, or wait for a moment without one.
-	for wait := 2 * time.Millisecond; ; wait = min(wait+wait/8, 250*time.Millisecond) {
-		linked := true
+	for wait := 2 * time.Millisecond; ; wait = min(wait+wait/8, time.Second) {
 		for _, stream := range []string{streams.Intake, streams.Delivery} {
-			target := filepath.Join(dir, stream)
-			link := filepath.Join(storeDir, "jetstream", "$G", "streams", stream, "batches")
-			linked = linkFolder(target, link) && linked
-		}
-		if linked {
-			return
+			linkFolder(filepath.Join(dir, stream), filepath.Join(storeDir, "jetstream", "$G", "streams", stream, "batches"))
 		}
 		select {
 		case <-ctx.Done():
@@ -83,17 +78,17 @@ func (s *Server) stage(ctx context.Context, storeDir string) {
 	}
 }
 
-// linkFolder makes link point to target. A folder in its place is replaced when it is empty: the
-// server makes it for each batch, and finds the link the next time.
-func linkFolder(target, link string) bool {
-	if to, err := os.Readlink(link); err == nil && to == target {
-		return true
+// linkFolder makes link point to target, where it can. A folder in its place is replaced when it is
+// empty: the server makes it for each batch, and finds the link the next time.
+func linkFolder(target, link string) {
+	if os.MkdirAll(target, 0o700) != nil {
+		return
 	}
-	if err := os.MkdirAll(target, 0o700); err != nil {
-		return false
+	if to, err := os.Readlink(link); err == nil && to == target {
+		return
 	}
 	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return false // not empty: a batch is staged just now
+		return // not empty: a batch is staged just now
 	}
-	return os.Symlink(target, link) == nil
+	_ = os.Symlink(target, link) // fails while the stream does not exist, and when the server was faster
 }

@@ -9,7 +9,7 @@ CREATE TABLE message (
   org    uuid NOT NULL,
   hash   bytea NOT NULL CHECK (octet_length(hash) = 32),   -- HMAC of the message id
   body   bytea NOT NULL CHECK (octet_length(body) = 32),   -- HMAC of the bytes: same id, other bytes is a conflict
-  record uuid REFERENCES record (id),               -- NULL: a refusal that left none
+  record uuid,               -- NULL: a refusal that left none
   seq    bigint NOT NULL CHECK (seq >= 0),
   answer bytea NOT NULL,                             -- the first decision: codes and paths only
   PRIMARY KEY (org, hash)
@@ -33,7 +33,7 @@ CREATE TABLE prescription (
   id            uuid NOT NULL PRIMARY KEY,
   clinic        uuid NOT NULL,
   patient       uuid NOT NULL,
-  record        uuid NOT NULL REFERENCES record (id),     -- the version in force
+  record        uuid NOT NULL,     -- the version in force
   status        text NOT NULL CHECK (status <> ''),
   pharmacy      uuid,       -- NULL: waits for the patient's choice
   holder        uuid,         -- NULL: nobody
@@ -55,11 +55,11 @@ CREATE INDEX prescription_due ON prescription (due_at) WHERE due_at IS NOT NULL;
 -- One winner for each fill.
 -- +goose StatementBegin
 CREATE TABLE fill (
-  prescription uuid NOT NULL REFERENCES prescription (id),
+  prescription uuid NOT NULL,
   number       bigint NOT NULL CHECK (number >= 1),
   pharmacy     uuid NOT NULL,
   claim        bigint NOT NULL CHECK (claim >= 0),
-  record       uuid NOT NULL REFERENCES record (id),      -- the dispense that closed it
+  record       uuid NOT NULL,      -- the dispense that closed it
   PRIMARY KEY (prescription, number)
 );
 -- +goose StatementEnd
@@ -70,7 +70,7 @@ CREATE TABLE dispense (
   pharmacy     uuid NOT NULL,
   hash         bytea NOT NULL CHECK (octet_length(hash) = 32),
   resource     uuid NOT NULL UNIQUE,
-  prescription uuid REFERENCES prescription (id),         -- NULL: the pharmacy's history only
+  prescription uuid,         -- NULL: the pharmacy's history only
   claim        bigint NOT NULL CHECK (claim >= 0),
   status       text NOT NULL CHECK (status <> ''),        -- MedicationDispense.status last decided
   version      bigint NOT NULL CHECK (version >= 1),
@@ -83,15 +83,14 @@ CREATE INDEX dispense_prescription ON dispense (prescription, resource) WHERE pr
 -- +goose StatementBegin
 CREATE TABLE delivered (
   pharmacy     uuid NOT NULL,
-  prescription uuid NOT NULL REFERENCES prescription (id),
+  prescription uuid NOT NULL,
   identifier   bytea CHECK (octet_length(identifier) = 32),
   local        bytea CHECK (octet_length(local) = 32),
-  PRIMARY KEY (pharmacy, prescription)
+  PRIMARY KEY (prescription, pharmacy)
 );
 -- +goose StatementEnd
 CREATE INDEX delivered_identifier ON delivered (pharmacy, identifier) WHERE identifier IS NOT NULL;
 CREATE INDEX delivered_local ON delivered (pharmacy, local) WHERE local IS NOT NULL;
-CREATE INDEX delivered_prescription ON delivered (prescription);
 
 -- What decisions make happen outside, numbered without gaps: it can be announced again from here.
 -- +goose StatementBegin
@@ -102,7 +101,7 @@ CREATE TABLE effect (
   state        text NOT NULL,
   org          uuid,             -- receiver of a delivery
   patient      uuid,         -- receiver of a wake
-  record       uuid REFERENCES record (id),
+  record       uuid,
   prescription uuid,
   claim        bigint NOT NULL CHECK (claim >= 0),
   seq          bigint NOT NULL CHECK (seq >= 0),

@@ -1,0 +1,102 @@
+package rest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/auth"
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// headerKey is the client's own id for a message (PROTOCOL §2).
+const headerKey = "Idempotency-Key"
+
+// message is what is published: the received bytes under the sender's id for them.
+func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, error) {
+	id, err := p.id(r)
+	if err != nil {
+		return streams.Message{}, err
+	}
+	header := nats.Header{}
+	claim, err := statedClaim(r, who.Role)
+	if err != nil {
+		return streams.Message{}, err
+	}
+	if claim != "" {
+		header.Set(streams.HeaderClaim, claim)
+	}
+	streams.Inject(r.Context(), header)
+	org := who.Org.String()
+	return streams.Message{ID: org + "." + plain(id), Subject: streams.IntakeSubject(org, p.doc.Type()), Header: header, Body: p.body}, nil
+}
+
+// id is the client's key, else the id inside the message, else the bytes themselves where identities
+// inside tell what they are about. CodeNoMessageID when nothing does.
+func (p posted) id(r *http.Request) (string, error) {
+	keys := r.Header.Values(headerKey)
+	switch {
+	case len(keys) > 1:
+		return "", fault.Of(fault.CodeMessageID).At("header " + headerKey)
+	case len(keys) == 1 && keys[0] != "":
+		return keys[0], nil
+	case p.read.ID != "":
+		return p.read.ID, nil
+	case p.bundle != "" || p.identified():
+		sum := sha256.Sum256(p.body)
+		return "~" + hex.EncodeToString(sum[:]), nil
+	}
+	return "", fault.Of(fault.CodeNoMessageID)
+}
+
+func (p posted) identified() bool {
+	for _, q := range p.read.Requests {
+		if q.Identity != (fhir.Identifier{}) || q.Local != "" {
+			return true
+		}
+	}
+	for _, d := range p.read.Dispenses {
+		if d.Identity != (fhir.Identifier{}) || d.Local != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// plain keeps an id that fits into a NATS header and hashes any other.
+func plain(id string) string {
+	const most = 200
+	odd := func(c rune) bool { return c <= ' ' || c > '~' }
+	if len(id) <= most && strings.IndexFunc(id, odd) < 0 {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "#" + hex.EncodeToString(sum[:])
+}
+
+// statedClaim is the claim number under which a pharmacy believes to act: Rx-Claim, else If-Match,
+// which for a dispense is the same fence (PROTOCOL §4). "" when none is stated. A clinic's If-Match
+// would be a condition on a version, which POST does not have.
+func statedClaim(r *http.Request, role auth.Role) (string, error) {
+	name, claim := streams.HeaderClaim, r.Header.Get(streams.HeaderClaim)
+	if match := r.Header.Get("If-Match"); claim == "" && match != "" {
+		name = "If-Match"
+		if role != auth.Pharmacy {
+			return "", fault.Of(fault.CodeNotServed).At("header If-Match")
+		}
+		claim = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(match, "W/"), `"`), `"`)
+	}
+	if claim == "" || role != auth.Pharmacy {
+		return "", nil
+	}
+	if n, err := strconv.ParseUint(claim, 10, 63); err != nil || n == 0 {
+		return "", fault.Of(fault.CodeValue).At("header " + name)
+	}
+	return claim, nil
+}
