@@ -67,10 +67,10 @@ func (p *DeliveryPublisher) learn(ctx context.Context) error {
 
 // Publish returns nil when all messages are on disk, in order.
 //
-// ErrDeposed: somebody else has stored a message since; it is the answer from then on. Any other error leaves a
-// prefix stored, possibly all: the same call, made again, stores the rest. Within two minutes the
-// server recognises what it has; after that, receivers do by the id. In a repeated call the fence is
-// set anew, so a caller whose lease has ended must not repeat.
+// ErrDeposed: somebody else has stored a message since; it is the answer from then on. Any other error
+// leaves a prefix stored, possibly all: the same call, made again, stores the rest. Within two minutes
+// the server recognises what it has; after that, receivers do by the id. In a repeated call the fence
+// is set anew, so a caller whose lease has ended must not repeat.
 func (p *DeliveryPublisher) Publish(ctx context.Context, messages []Message) error {
 	if p.lost {
 		return ErrDeposed

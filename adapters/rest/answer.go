@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -35,7 +36,12 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, p posted, a str
 	}
 	s.about(h, p, a)
 	if entries := p.entries(a); entries != nil {
-		reply(w, http.StatusOK, s.responses(p, entries))
+		body, err := s.responses(p, entries)
+		if err != nil {
+			adapters.Refuse(w, err)
+			return
+		}
+		reply(w, http.StatusOK, body)
 		return
 	}
 	if status/100 != 2 {
@@ -76,7 +82,7 @@ func (s *Service) about(h http.Header, p posted, a streams.Answer) {
 		return
 	}
 	res := a.Resources[0]
-	if placed(res) {
+	if placed(res) && a.Status/100 == 2 {
 		h.Set("Location", s.location(res))
 		h.Set("ETag", etag(res.Version))
 	}

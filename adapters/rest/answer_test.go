@@ -99,8 +99,8 @@ func TestReplay(t *testing.T) {
 		if got := resp.Header.Get("Rx-State"); got != "completed" {
 			t.Errorf("present state %q", got)
 		}
-		if resp.Header.Get("Location") == "" {
-			t.Error("no Location")
+		if led := resp.Header.Get("Location") != ""; led != (first < 300) {
+			t.Errorf("first %d: Location %q", first, resp.Header.Get("Location"))
 		}
 	}
 }
@@ -287,6 +287,9 @@ func TestTransactionAndBatchResponses(t *testing.T) {
 	issue := func(code fault.Code, at string) fhir.Issue {
 		return fhir.Issue{Severity: "error", Code: "x", ID: string(code), Text: "x", Expression: at}
 	}
+	remark := func(at string) fhir.Issue {
+		return fhir.Issue{Severity: "information", Code: "informational", ID: string(fault.CodeRecorded), Text: "x", Expression: at}
+	}
 	type entry struct{ status, location, codes string }
 	for _, c := range []struct {
 		name   string
@@ -297,11 +300,11 @@ func TestTransactionAndBatchResponses(t *testing.T) {
 		want   []entry
 	}{
 		{"transaction", adaptertest.Bundle("transaction", "", patient, adaptertest.Request("1"), adaptertest.Request("2")),
-			streams.Answer{Status: 201, Resources: []streams.Resource{mr(a), mr(b)}, Issues: fhir.IssuesJSON([]fhir.Issue{issue(fault.CodeRecorded, "Bundle.entry[2].resource")})},
+			streams.Answer{Status: 201, Resources: []streams.Resource{mr(a), mr(b)}, Issues: fhir.IssuesJSON([]fhir.Issue{remark("Bundle.entry[2].resource")})},
 			200, "transaction-response", []entry{{"200 OK", "", ""}, {"201 Created", location(a), ""}, {"201 Created", location(b), "RX_RECORDED"}}},
 		{"batch", adaptertest.Bundle("batch", "", adaptertest.Request("1"), patient, adaptertest.Request("2")),
 			streams.Answer{Status: 200, Resources: []streams.Resource{mr(a), refusal, mr(b)}, Issues: fhir.IssuesJSON([]fhir.Issue{
-				issue(fault.CodeRecorded, "Bundle.entry[0].resource"), issue(fault.CodeNotAnOrder, "MedicationRequest.intent"), issue(fault.CodeRecorded, "")})},
+				remark("MedicationRequest"), issue(fault.CodeNotAnOrder, "MedicationRequest.intent"), remark("Bundle.entry[2].resource")})},
 			200, "batch-response", []entry{{"201 Created", location(a), "RX_RECORDED"}, {"422 Unprocessable Entity", "", "RX_NOT_AN_ORDER"}, {"201 Created", location(b), "RX_RECORDED"}}},
 		{"batch of one, refused", adaptertest.Bundle("batch", "", adaptertest.Request("1")),
 			streams.Answer{Status: 422, Code: string(fault.CodeIncomplete), Issues: fhir.IssuesJSON([]fhir.Issue{issue(fault.CodeIncomplete, "Bundle.entry[0].resource.requester")})},

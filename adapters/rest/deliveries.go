@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -31,9 +32,9 @@ func (s *Service) bundle(p pull, page []delivered) ([]byte, error) {
 	for _, d := range page {
 		next, size = d.Number, size+len(d.body)+1024
 	}
-	links, err := json.Marshal([]link{{"self", s.pullURL(p.after, p.count)}, {"next", s.pullURL(next, p.count)}})
+	links, err := marshal([]link{{"self", s.pullURL(p.after, p.count)}, {"next", s.pullURL(next, p.count)}})
 	if err != nil {
-		return nil, fmt.Errorf("rest: deliveries: %w", err)
+		return nil, err
 	}
 	b := make([]byte, 0, size)
 	b = append(b, `{"resourceType":"Bundle","type":"collection","link":`...)
@@ -55,9 +56,9 @@ func (s *Service) pullURL(after uint64, count int) string {
 }
 
 func appendEntry(b []byte, d delivered) ([]byte, error) {
-	headers, err := json.Marshal(headers(d.Effect))
+	headers, err := marshal(headers(d.Effect))
 	if err != nil {
-		return nil, fmt.Errorf("rest: deliveries: %w", err)
+		return nil, err
 	}
 	b = append(b, `{"extension":[`...)
 	b = append(b, headers...)
@@ -66,6 +67,17 @@ func appendEntry(b []byte, d delivered) ([]byte, error) {
 	b = append(b, `","resource":`...)
 	b = append(b, d.body...)
 	return append(b, '}'), nil
+}
+
+// marshal is json.Marshal without escapes that a reader of a URL would stumble over.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("rest: encode: %w", err)
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
 }
 
 // entryID is the same for a delivery whenever it is pulled: a UUIDv5 of its number for its receiver.

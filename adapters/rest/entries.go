@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -86,42 +85,63 @@ func (p posted) count() int {
 	return len(bodies)
 }
 
-// deal gives each issue to the entry that its expression names, else to the first that was refused
-// with its code, else to the last.
+// deal gives each issue to the entry that it is about.
 func deal(entries []entry, issues json.RawMessage) {
 	var all []json.RawMessage
 	if json.Unmarshal(issues, &all) != nil {
 		return
 	}
-	for _, issue := range all {
-		e := &entries[owner(entries, issue)]
-		e.issues = append(e.issues, issue)
+	for _, raw := range all {
+		var seen said
+		_ = json.Unmarshal(raw, &seen) // the recorder's own
+		e := &entries[owner(entries, seen)]
+		e.issues = append(e.issues, raw)
 	}
 }
 
-func owner(entries []entry, issue json.RawMessage) int {
-	var seen struct {
-		Expression []string
-		Details    struct{ Coding []struct{ Code string } }
+// said is as much of an issue as tells what it is about.
+type said struct {
+	Severity   string
+	Expression []string
+	Details    struct{ Coding []struct{ Code string } }
+}
+
+// owner is the entry that the expression names; else the first without an issue that was refused with
+// this code, or, for a remark, that was recorded; else the last.
+func owner(entries []entry, issue said) int {
+	if n, ok := named(issue.Expression); ok && n < len(entries) {
+		return n
 	}
-	_ = json.Unmarshal(issue, &seen) // the recorder's own
-	if len(seen.Expression) > 0 {
-		rest, ok := strings.CutPrefix(seen.Expression[0], "Bundle.entry[")
-		digits, _, _ := strings.Cut(rest, "]")
-		if n, err := strconv.Atoi(digits); ok && err == nil && n >= 0 && n < len(entries) {
-			return n
-		}
+	code := ""
+	if len(issue.Details.Coding) > 0 {
+		code = issue.Details.Coding[0].Code
 	}
+	remark := issue.Severity == "information" || issue.Severity == "warning"
 	for i, e := range entries {
-		if len(seen.Details.Coding) > 0 && e.Code != "" && e.Code == seen.Details.Coding[0].Code && len(e.issues) == 0 {
+		recorded := e.Status/100 == 2
+		if len(e.issues) == 0 && (remark && recorded || !remark && !recorded && e.Code == code) {
 			return i
 		}
 	}
 	return len(entries) - 1
 }
 
+// named reads the index in Bundle.entry[n].
+func named(expressions []string) (n int, ok bool) {
+	if len(expressions) == 0 {
+		return 0, false
+	}
+	rest, ok := strings.CutPrefix(expressions[0], "Bundle.entry[")
+	if !ok {
+		return 0, false
+	}
+	digits, _, _ := strings.Cut(rest, "]")
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n >= 0
+}
+
 // responses is a transaction-response or batch-response Bundle.
-func (s *Service) responses(p posted, entries []entry) []byte {
+func (s *Service) responses(p posted, entries []entry) ([]byte, error) {
 	type response struct {
 		Status   string          `json:"status"`
 		Location string          `json:"location,omitempty"`
@@ -148,11 +168,7 @@ func (s *Service) responses(p posted, entries []entry) []byte {
 		}
 		out.Entry[i].Response = res
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(out) // our own strings and the recorder's valid JSON
-	return b.Bytes()
+	return marshal(out)
 }
 
 func array(issues []json.RawMessage) []byte {

@@ -138,8 +138,8 @@ func (s *Service) await(ctx context.Context, who auth.Subject, p pull) ([]ledger
 			return effects, err
 		}
 		select {
-		case <-ctx.Done(): // the client went away, or the hub stops: ask again
-			return nil, fault.Of(fault.CodeUnavailable).Wrap(ctx.Err())
+		case <-ctx.Done(): // the client went away, or the hub stops: nothing has come so far
+			return nil, nil
 		case <-look.C:
 		}
 	}

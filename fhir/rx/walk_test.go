@@ -27,11 +27,10 @@ func TestWalk(t *testing.T) {
 
 type walker struct {
 	*world
-	r        *rand.Rand
-	holders  map[uint64]string // who held a claim
-	over     bool              // a hand-over was flagged over-fills, or the fills' count was passed by one
-	waiting  bool              // a cancel waits for its final word
-	previous uint64            // latest claim number
+	r       *rand.Rand
+	holders map[uint64]string // who held a claim
+	over    bool              // a hand-over was flagged over-fills, or the fills' count was passed by one
+	waiting bool              // a cancel waits for its final word
 }
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }

@@ -44,7 +44,7 @@ type play struct {
 
 	riverside, northgate *member // clinics
 	oldBridge, harbour   *member // pharmacies
-	ines, thomas, lea    *phone
+	ines, lea            *phone
 }
 
 // Result is what stays of a performance for the reader.

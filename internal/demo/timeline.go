@@ -26,6 +26,3 @@ func (t *timeline) step(who, format string, args ...any) {
 	fmt.Fprintf(t.w, "  %s %6.2fs  %s %s\n", mark, time.Since(t.began).Seconds(),
 		color.New(color.FgCyan).Sprintf("%-24s", who), fmt.Sprintf(format, args...))
 }
-
-// say prints a line that is not a step.
-func (t *timeline) say(format string, args ...any) { fmt.Fprintf(t.w, format+"\n", args...) }

@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -164,18 +163,4 @@ func startBroker(ctx context.Context, h *Hub) (broker, error) {
 // which JetStream reserves; the rest is for deliveries.
 func (c Config) streamSettings() streams.Settings {
 	return streams.Settings{Replicas: c.NATS.Replicas, IntakeBytes: int64(c.NATS.MaxStore) << 20 / 4}
-}
-
-// devices finds whom to wake, patient by patient: a batch rarely wakes many.
-type devices struct{ directory.Store }
-
-func (d devices) DevicesOf(ctx context.Context, patients []ledger.ID) (all []directory.Device, err error) {
-	for _, p := range patients {
-		of, err := d.Devices(ctx, p)
-		if err != nil {
-			return nil, fmt.Errorf("hub: devices: %w", err)
-		}
-		all = append(all, of...)
-	}
-	return all, nil
 }

@@ -81,7 +81,7 @@ func (h *Hub) openRecorder(ctx context.Context) (err error) {
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,
-		Directory: h.directory, Devices: devices{h.databases.records}, Streams: h.config.streamSettings(),
+		Directory: h.directory, Devices: h.databases.records, Streams: h.config.streamSettings(),
 	})
 	if err != nil {
 		return err

@@ -83,3 +83,26 @@ func awaitTerm(t *testing.T, s Store, atMost time.Duration) ledger.Head {
 	t.Fatalf("no takeover within %v", atMost)
 	return ledger.Head{}
 }
+
+// testRelease shows that a lease given back is free at once, and that a deposed holder cannot give
+// back another's.
+func testRelease(t *testing.T, s Backend) {
+	ctx := t.Context()
+	first, _, err := s.Acquire(ctx, 0)
+	if err != nil {
+		t.Fatalf("Acquire: %v", err)
+	}
+	if err := s.Release(ctx, first.Term); err != nil {
+		t.Fatalf("Release: %v", err)
+	}
+	second, _, err := s.Acquire(ctx, 0)
+	if err != nil || second.Term != first.Term+1 {
+		t.Fatalf("Acquire after Release: term %d, %v", second.Term, err)
+	}
+	if err := s.Release(ctx, first.Term); err != nil {
+		t.Errorf("Release of an old term: %v", err)
+	}
+	if _, _, err := s.Acquire(ctx, 0); !errors.Is(err, ledger.ErrLeased) {
+		t.Errorf("Acquire: %v, want ErrLeased", err)
+	}
+}

@@ -16,6 +16,8 @@ type Store interface {
 	// SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
 	// changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
 	SetOrigin(ctx context.Context, origin string) error
+	// Release ends the lease of term; it does nothing when another has begun.
+	Release(ctx context.Context, term uint64) error
 }
 
 // Backend is one fresh, migrated and empty store. open registers its end with t.Cleanup.
@@ -45,6 +47,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"BigRecord", testBigRecord},
 		{"FirstTerm", testFirstTerm},
 		{"Takeover", testTakeover},
+		{"Release", testRelease},
 		{"LoadMessages", testLoadMessages},
 		{"LoadPrescriptions", testLoadPrescriptions},
 		{"LoadCitations", testLoadCitations},

@@ -57,3 +57,9 @@ func (s *Store) Acquire(ctx context.Context, term uint64) (ledger.Head, time.Tim
 	}
 	return ledger.Head{}, time.Time{}, err
 }
+
+// Release ends the lease of term; it does nothing when another has begun.
+func (s *Store) Release(ctx context.Context, term uint64) error {
+	_, err := s.pool.Exec(ctx, `UPDATE head SET lease_until = '-infinity' WHERE term = $1`, int64(term))
+	return refuse(err, "release lease")
+}

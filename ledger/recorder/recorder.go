@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,10 +45,13 @@ type Deps struct {
 	Streams   streams.Settings // Epoch and FirstSeq are filled in from the head
 }
 
-// Store is ledger.Store and the one call that names a new log.
+// Store is ledger.Store, the call that names a new log, and the one that ends a lease early.
 type Store interface {
 	ledger.Store
 	SetOrigin(ctx context.Context, origin string) error
+	// Release ends the lease of term, so that the next recorder need not wait it out. It does nothing
+	// when another term has begun.
+	Release(ctx context.Context, term uint64) error
 }
 
 // Devices finds whom to wake.
@@ -79,10 +81,9 @@ type Recorder struct {
 	announcer *announcer
 	metrics   metrics
 
-	renewed  atomic.Int64 // local unix ms of the last proof of the lease
-	ahead    atomic.Int64 // database clock minus local clock, ms
-	halted   atomic.Pointer[error]
-	stopOnce sync.Once
+	renewed atomic.Int64 // local unix ms of the last proof of the lease
+	ahead   atomic.Int64 // database clock minus local clock, ms
+	halted  atomic.Pointer[error]
 }
 
 // Open waits for the lease (as a standby, until ctx ends), writes the genesis entry of a new ledger,
@@ -206,6 +207,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		err := r.reign(ctx)
 		switch {
 		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+			r.release(ctx)
 			return nil
 		case errors.Is(err, ledger.ErrHeadMoved), errors.Is(err, ledger.ErrLeased), errors.Is(err, streams.ErrDeposed):
 			r.log.WarnContext(ctx, "recorder was deposed")
@@ -218,6 +220,15 @@ func (r *Recorder) Run(ctx context.Context) error {
 		default:
 			return r.halt(err)
 		}
+	}
+}
+
+// release gives the lease back. When it fails the next recorder waits a few seconds longer.
+func (r *Recorder) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := r.deps.Store.Release(ctx, r.head.Term); err != nil {
+		r.log.WarnContext(ctx, "lease not released", "kind", fault.KindOf(err).String())
 	}
 }
 

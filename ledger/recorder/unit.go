@@ -41,6 +41,9 @@ type unit struct {
 // maxMessageID bounds what a client may choose as an id, bytes.
 const maxMessageID = 256
 
+// hubIDs begins the message id of every fact. No organisation's id begins so.
+const hubIDs = "hub."
+
 // prepare does all that needs no state: the pure part, on every core. A panic in it refuses the unit
 // it happened in and nothing else.
 func (r *Recorder) prepare(messages []streams.Message) [][]*unit {
@@ -131,6 +134,11 @@ func (r *Recorder) identify(u *unit) {
 	}
 	u.print = r.deps.Keys.Fingerprint(u.body)
 	if src.Kind != "" {
+		// an answer of the server can be steered to a fact's subject; it carries no such id
+		if !strings.HasPrefix(u.message.ID, hubIDs) {
+			u.refuse(fault.Of(fault.CodeFact))
+			return
+		}
 		u.kind = src.Kind
 		u.name = r.deps.Keys.Index(ledger.ID{}, "msg", u.message.ID)
 		return

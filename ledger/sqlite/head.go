@@ -69,3 +69,8 @@ func (s *Store) Acquire(ctx context.Context, term uint64) (head ledger.Head, now
 	}
 	return head, now, nil
 }
+
+// Release ends the lease of term; it does nothing when another has begun.
+func (s *Store) Release(ctx context.Context, term uint64) error {
+	return s.exec(ctx, "release lease", `UPDATE head SET lease_until = 0 WHERE term = ?`, term)
+}
