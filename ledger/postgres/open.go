@@ -80,6 +80,11 @@ func open(ctx context.Context, c Config, scripts fs.FS, dir string) (db, error) 
 	config.ConnConfig.RuntimeParams["application_name"] = "dosewire"
 	// durable before acknowledged, whatever the server's default is
 	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
+	// Every query here asks for rows by key. Without statistics for a table that grows by the second,
+	// the planner would now and then rather read all of it.
+	for _, plan := range []string{"jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"} {
+		config.ConnConfig.RuntimeParams[plan] = "off"
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return db{}, refuse(err, "connect")
