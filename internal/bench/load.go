@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,19 +14,26 @@ import (
 	"time"
 )
 
-// patients is how many people the prescriptions are for: most are known to the hub, some are new.
-const patients = 5000
+// patients is how many people the hub knows before anything is measured. Of the prescriptions measured
+// one in newPatient is for somebody new.
+const (
+	patients   = 2000
+	newPatient = 20
+)
 
 // order is prescription number n of a run: about 2 kB, its own identifier, one of the patients.
 func order(run string, n int) []byte {
-	p := n % patients
+	p := strconv.Itoa(n % patients)
+	if n%newPatient == 0 && run != "warm" {
+		p = run + "-" + strconv.Itoa(n)
+	}
 	return fmt.Appendf(nil, `{
   "resourceType": "MedicationRequest",
   "id": "rx-%[1]s-%[2]d",
   "contained": [
     {"resourceType": "Patient", "id": "pat",
-      "identifier": [{"use": "official", "system": "https://clinic.example/mrn", "value": "MRN-%06[3]d"}],
-      "name": [{"use": "official", "family": "Bench%[3]d", "given": ["Person"]}],
+      "identifier": [{"use": "official", "system": "https://clinic.example/mrn", "value": "MRN-%[3]s"}],
+      "name": [{"use": "official", "family": "Bench%[3]s", "given": ["Person"]}],
       "gender": "female", "birthDate": "1970-01-02",
       "address": [{"line": ["1 Test Street"], "city": "Millbrook", "postalCode": "00000", "country": "US"}]},
     {"resourceType": "Practitioner", "id": "prac",
@@ -136,6 +144,23 @@ func saturate(ctx context.Context, t target, run string, inFlight int, d time.Du
 		s.latencies = append(s.latencies, l...)
 	}
 	return s
+}
+
+// acquaint posts one prescription for each patient that the hub is to know.
+func acquaint(ctx context.Context, t target) error {
+	c := client(32)
+	defer c.CloseIdleConnections()
+	errs := make([]error, 32)
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			for n := w; n < patients && errs[w] == nil; n += len(errs) {
+				errs[w] = post(ctx, c, t, "warm-"+strconv.Itoa(n), order("warm", n))
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // pace posts at a fixed rate, each request started on time whether or not earlier ones are answered,

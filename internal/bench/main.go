@@ -108,8 +108,11 @@ func benchStore(ctx context.Context, r *report, store, dir string, d time.Durati
 	}
 	defer b.stop()
 
-	saturate(ctx, h.target, "warm", 16, time.Second) // patients, prepared statements, page caches
-	saturate(ctx, b.target, "warm", 16, time.Second)
+	for _, t := range []target{h.target, b.target} { // patients, prepared statements, page caches
+		if err := acquaint(ctx, t); err != nil {
+			return err
+		}
+	}
 	for _, inFlight := range []int{1, 16, 256} {
 		// alternate, so that what else the machine does meets both
 		var ours, theirs sample

@@ -111,7 +111,7 @@ func dsn(path, lock, mode string) string {
 		"synchronous(FULL)",
 		"foreign_keys(1)",
 		"trusted_schema(0)",
-		"cache_size(-16000)", // 16 MB
+		"cache_size(-4000)", // 4 MB for each connection
 		mode,
 	}}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
