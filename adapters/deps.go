@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/ledger"
@@ -22,6 +23,7 @@ type Deps struct {
 	Auth      *auth.Verifier
 	Directory *directory.Directory
 	Submit    Submitter
+	Examined  *fhir.Examinations // tells the recorder of this process what was examined here; nil = nobody
 	Records   Records
 	Devices   directory.Store
 	Keys      *ledger.Keyring

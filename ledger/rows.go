@@ -41,9 +41,11 @@ type Message struct {
 	Seq    uint64
 }
 
-// Replay says that an intake sequence repeated a decided message and changed nothing.
+// Replay says that a message of an intake sequence repeated a decided one and changed nothing. Written
+// again, it stays as it is.
 type Replay struct {
 	Epoch, Seq uint64
+	Sub        int // which message of the sequence, and which entry of a batch Bundle; 0 when there is one
 	Key        Key
 }
 
@@ -129,7 +131,7 @@ const NoIndex = ^uint64(0)
 // for 30 days.
 type Quarantined struct {
 	Epoch, Seq uint64
-	Sub        int // unit of a batch Bundle, else 0
+	Sub        int // which message of the sequence, and which entry of a batch Bundle; 0 when there is one
 	Org        ID
 	KeyID      ID
 	Sealed     []byte

@@ -3,11 +3,8 @@ package streams
 import (
 	"crypto/rand"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/dosewire/dosewire/internal/fault"
 )
 
 // Headers of an atomic batch (nats-architecture-and-design ADR-50).
@@ -17,32 +14,12 @@ const (
 	headerBatchCommit   = "Nats-Batch-Commit"
 )
 
-// ackWait is how long an attempt waits for its ack. A stream with replicas is silent for 4 to 7 s
-// while it elects a leader.
-const ackWait = 8 * time.Second
-
-// batch is one atomic batch on its way: all of its messages are stored, or none. It only saves time:
-// when the server refuses it, for whatever reason, its messages are sent one by one under the same
-// ids, so that each gets its own answer.
-type batch struct {
-	lane    *lane
-	sent    time.Time
-	flights []*flight
-	token   uint64
-	timer   *time.Timer
-}
-
-func (b *batch) send() {
-	l := b.lane
-	b.timer = time.AfterFunc(ackWait, func() { b.failed(fault.Of(fault.CodeUnavailable)) })
-	messages := make([]*nats.Msg, len(b.flights))
-	for i, f := range b.flights {
-		messages[i] = f.msg
-	}
-	if err := publishBatch(l.nc, messages, l.acks.subject(b.token)); err != nil {
-		b.failed(err)
-	}
-}
+// Limits of one atomic batch. The server refuses more than 1000 messages; the bytes bound what is
+// staged on disk and in memory at once.
+const (
+	batchMessages = 1000
+	batchBytes    = 4 << 20
+)
 
 // publishBatch sends messages as one atomic batch. The answer to the whole comes to reply.
 func publishBatch(nc *nats.Conn, messages []*nats.Msg, reply string) error {
@@ -66,50 +43,4 @@ func unbatch(m *nats.Msg) {
 	delete(m.Header, headerBatchID)
 	delete(m.Header, headerBatchSequence)
 	delete(m.Header, headerBatchCommit)
-}
-
-// failed ends the batch unless its ack was faster.
-func (b *batch) failed(err error) {
-	if _, ok := b.lane.acks.take(b.token); ok {
-		b.acknowledged(ack{err: err})
-	}
-}
-
-// acknowledged is called once, with the server's answer to the batch, or with what came instead.
-func (b *batch) acknowledged(a ack) {
-	b.timer.Stop()
-	if a.err != nil {
-		b.fallBack()
-		return
-	}
-	l := b.lane
-	l.mu.Lock()
-	l.batching = false
-	l.pace.batch(b.sent, time.Now(), len(b.flights))
-	s := l.next()
-	l.mu.Unlock()
-	for _, f := range b.flights {
-		f.done <- ack{}
-	}
-	l.send(s)
-}
-
-// fallBack sends each message alone. The window is overrun for once: these messages waited already.
-func (b *batch) fallBack() {
-	l := b.lane
-	var again sending
-	l.mu.Lock()
-	l.batching = false
-	for _, f := range b.flights {
-		if f.state == left {
-			continue
-		}
-		unbatch(f.msg)
-		l.launch(f)
-		again.alone = append(again.alone, f)
-	}
-	s := l.next()
-	l.mu.Unlock()
-	l.send(again)
-	l.send(s)
 }

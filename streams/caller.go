@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -60,10 +61,11 @@ func (c *Caller) Call(ctx context.Context, m Message, wait time.Duration) (Answe
 	waiting, correlation := c.register()
 	defer c.forget(correlation)
 
-	msg := encode(m)
-	msg.Header.Set(HeaderReply, c.inbox+" "+correlation)
-	Inject(ctx, msg.Header)
-	m.Header = msg.Header
+	header := make(nats.Header, len(m.Header)+2)
+	maps.Copy(header, m.Header)
+	header[HeaderReply] = []string{c.inbox + " " + correlation}
+	Inject(ctx, header)
+	m.Header = header
 	if err := c.publisher.publish(ctx, m, waiting.done); err != nil {
 		return Answer{}, err
 	}

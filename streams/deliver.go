@@ -32,7 +32,7 @@ const (
 
 	// deliveryBatch is the number of messages from which one atomic batch is used; below it they are
 	// pipelined. See pace for what was measured.
-	deliveryBatch = 16
+	deliveryBatch = 5
 
 	// After a failure, messages already sent may still be on their way into the stream: its end is asked
 	// for again until it stands still, at most this often and this long apart.

@@ -26,8 +26,14 @@
 //	Rx-Claim      claim number: the fence
 //	Rx-State      the prescription's state after the decision
 //
-// Nats-Batch-Id, Nats-Batch-Sequence and Nats-Batch-Commit stay on messages that came in an atomic
-// batch, and Nats-Expected-Last-* on deliveries. They mean nothing to a reader.
+// Nats-Batch-Id, Nats-Batch-Sequence and Nats-Batch-Commit stay on deliveries that were stored in an
+// atomic batch, and Nats-Expected-Last-* on all of them. They mean nothing to a reader.
+//
+// # Parcels
+//
+// What the hub's own [Publisher] is given at the same time shares one message of RX_INTAKE, a parcel.
+// [Reader] takes it apart: its messages have one sequence, and Part tells them apart. Whoever stops in
+// the middle of one reads all of it again ([Message.Ends]).
 //
 // # Promises
 //

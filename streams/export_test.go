@@ -5,14 +5,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// NewAlonePublisher never makes batches and keeps up to window messages on their way.
+// NewAlonePublisher never makes parcels and keeps up to window messages on their way.
 func NewAlonePublisher(nc *nats.Conn, window int) (*Publisher, error) {
 	p, err := NewPublisher(nc)
 	if err == nil {
-		p.intake.window, p.intake.groups = window, false
+		p.intake.window, p.intake.parcels = window, false
 	}
 	return p, err
 }
+
+// Pack and Unpack are pack and unpack.
+func Pack(messages []Message) []byte          { return pack(messages) }
+func Unpack(parcel []byte) ([]Message, error) { return unpack(parcel) }
 
 // ParseReply is parseReply.
 func ParseReply(value string) (inbox, correlation string, ok bool) { return parseReply(value) }

@@ -1,173 +1,149 @@
 package streams
 
 import (
+	"crypto/rand"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/dosewire/dosewire/internal/fault"
 )
 
-// lane carries messages to one stream. It decides what is sent when, and owns the group commit:
-//
-//   - while fewer than window messages are on their way, each is sent at once and alone;
-//   - what arrives beyond that waits; as soon as so many wait that an atomic batch is faster ([pace])
-//     they go as one, for which the server syncs the disk once, not once for each;
-//   - while a batch is on its way everything waits for it: the next batch is what arrived meanwhile.
-//
-// There is no timer and no goroutine: whoever submits, and every ack, moves the lane on.
+// ackWait is how long an attempt waits for its ack. A stream with replicas is silent for 4 to 7 s
+// while it elects a leader.
+const ackWait = 8 * time.Second
+
+// lane carries messages to one stream. It decides what is sent when, and owns the group commit: while
+// window sendings are on their way everything waits, and the next sending is what arrived meanwhile,
+// as one parcel. There is no goroutine: whoever submits, and every ack, moves the lane on.
 type lane struct {
-	nc     *nats.Conn
-	acks   *acks
-	window int
-	groups bool // false: this lane never makes batches
+	nc      *nats.Conn
+	acks    *acks
+	window  int
+	parcels bool // false: each message is sent by itself
 
-	mu       sync.Mutex // guards what follows, and the state of every flight
-	pace     pace
-	queue    []*flight
-	flying   int
-	batching bool
+	mu     sync.Mutex // guards what follows
+	queue  []*flight
+	flying int
 }
-
-// Limits of one atomic batch. The server refuses more than 1000 messages; the bytes bound what is
-// staged on disk and in memory at once.
-const (
-	batchMessages = 1000
-	batchBytes    = 4 << 20
-)
 
 // flight is one attempt to store one message.
 type flight struct {
-	lane  *lane
-	sent  time.Time
-	msg   *nats.Msg
-	token uint64
-	state flightState
-	done  chan ack // buffered: the lane never waits for the caller
+	msg  Message
+	left bool     // nobody waits any more; guarded by the lane's mu
+	done chan ack // buffered: the lane never waits for the caller
 }
-
-type flightState uint8
-
-const (
-	queued  flightState = iota
-	alone               // sent by itself, counted in flying
-	grouped             // sent in a batch
-	left                // nobody waits any more
-)
 
 // submit sends or queues f. The result comes on f.done.
 func (l *lane) submit(f *flight) {
 	l.mu.Lock()
 	l.queue = append(l.queue, f)
-	s := l.next()
 	l.mu.Unlock()
-	l.send(s)
+	if l.parcels {
+		runtime.Gosched() // others who are ready to submit right now come along
+	}
+	l.move()
 }
 
 // leave tells the lane that nobody waits for f any more. The message may be stored all the same.
 func (l *lane) leave(f *flight) {
 	l.mu.Lock()
-	state := f.state
-	f.state = left
-	var s sending
-	if state == alone {
-		if _, ok := l.acks.take(f.token); ok {
-			l.flying--
-			s = l.next()
+	defer l.mu.Unlock()
+	f.left = true
+}
+
+// move sends what may go now.
+func (l *lane) move() {
+	for {
+		l.mu.Lock()
+		s := l.next()
+		l.mu.Unlock()
+		if s == nil {
+			return
 		}
+		s.send()
 	}
-	l.mu.Unlock()
-	l.send(s)
 }
 
-// acknowledged is called with the ack of a message sent alone.
-func (f *flight) acknowledged(a ack) {
-	l := f.lane
-	l.mu.Lock()
-	l.flying--
-	l.pace.alone(f.sent, time.Now(), a.err == nil)
-	s := l.next()
-	l.mu.Unlock()
-	f.done <- a
-	l.send(s)
-}
-
-// sending is what next chose: messages to send alone, or a batch, or nothing.
-type sending struct {
-	alone []*flight
-	batch *batch
-}
-
-// next takes from the queue what may go now. mu is held; the caller sends after releasing it.
-func (l *lane) next() sending {
-	if l.batching || len(l.queue) == 0 {
-		return sending{}
-	}
-	if enough := l.pace.breakEven(); l.groups && len(l.queue) >= enough {
-		if b := l.group(enough); b != nil {
-			l.batching = true
-			return sending{batch: b}
-		}
-	}
-	var s sending
-	for l.flying < l.window && len(l.queue) > 0 {
-		f := l.queue[0]
-		l.queue[0] = nil
-		l.queue = l.queue[1:]
-		if f.state != left {
-			l.launch(f)
-			s.alone = append(s.alone, f)
-		}
-	}
-	return s
-}
-
-// launch counts f as sent alone. mu is held.
-func (l *lane) launch(f *flight) {
-	f.state, f.token, f.sent = alone, l.acks.expect(f), time.Now()
-	l.flying++
-}
-
-// group takes the next batch from the queue, or nil when too few messages fit to make one worth it.
-// mu is held.
-func (l *lane) group(enough int) *batch {
-	n, size := 0, 0
-	for n < len(l.queue) && n < batchMessages {
-		size += l.queue[n].msg.Size()
-		if size > batchBytes {
-			break
-		}
-		n++
-	}
-	if n < enough {
+// next takes the next sending from the queue, or nil. mu is held.
+func (l *lane) next() *sending {
+	if l.flying >= l.window {
 		return nil
 	}
-	b := &batch{lane: l, sent: time.Now(), flights: make([]*flight, 0, n)}
-	for i, f := range l.queue[:n] {
-		l.queue[i] = nil
-		if f.state == left {
+	var flights []*flight
+	size, taken := 0, 0
+	for _, f := range l.queue {
+		if f.left {
+			taken++
 			continue
 		}
-		f.state = grouped
-		b.flights = append(b.flights, f)
-	}
-	l.queue = l.queue[n:]
-	if len(b.flights) == 0 {
-		return nil
-	}
-	b.token = l.acks.expect(b)
-	return b
-}
-
-func (l *lane) send(s sending) {
-	for _, f := range s.alone {
-		f.msg.Reply = l.acks.subject(f.token)
-		if err := l.nc.PublishMsg(f.msg); err != nil {
-			if w, ok := l.acks.take(f.token); ok {
-				w.acknowledged(ack{err: classify(err)})
-			}
+		n := f.msg.size()
+		alone := !l.parcels || n > parcelEach
+		if len(flights) > 0 && (alone || size+n > parcelBytes || len(flights) == parcelMessages) {
+			break
+		}
+		flights, size, taken = append(flights, f), size+n, taken+1
+		if alone {
+			break
 		}
 	}
-	if s.batch != nil {
-		s.batch.send()
+	clear(l.queue[:taken])
+	if l.queue = l.queue[taken:]; len(l.queue) == 0 {
+		l.queue = nil
 	}
+	if len(flights) == 0 {
+		return nil
+	}
+	l.flying++
+	return &sending{lane: l, flights: flights}
+}
+
+// sending is one message on its way: that of a flight, or a parcel of several.
+type sending struct {
+	lane    *lane
+	flights []*flight
+	token   uint64
+	timer   *time.Timer
+}
+
+func (s *sending) send() {
+	m := s.message()
+	s.token = s.lane.acks.expect(s)
+	m.Reply = s.lane.acks.subject(s.token)
+	s.timer = time.AfterFunc(ackWait, func() { s.failed(fault.Of(fault.CodeUnavailable)) })
+	if err := s.lane.nc.PublishMsg(m); err != nil {
+		s.failed(classify(err))
+	}
+}
+
+func (s *sending) message() *nats.Msg {
+	if len(s.flights) == 1 {
+		return encode(s.flights[0].msg)
+	}
+	messages := make([]Message, len(s.flights))
+	for i, f := range s.flights {
+		messages[i] = f.msg
+	}
+	return encode(Message{ID: hubIDs + parcelKind + "." + rand.Text(), Subject: FactSubject(parcelKind), Body: pack(messages)})
+}
+
+// failed ends the sending unless its ack was faster.
+func (s *sending) failed(err error) {
+	if _, ok := s.lane.acks.take(s.token); ok {
+		s.acknowledged(ack{err: err})
+	}
+}
+
+// acknowledged is called once, with the server's answer or with what came instead.
+func (s *sending) acknowledged(a ack) {
+	s.timer.Stop()
+	s.lane.mu.Lock()
+	s.lane.flying--
+	s.lane.mu.Unlock()
+	for _, f := range s.flights {
+		f.done <- a
+	}
+	s.lane.move()
 }

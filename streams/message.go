@@ -15,7 +15,12 @@ type Message struct {
 	Body    []byte
 	Seq     uint64    // stream sequence; 0 before it is stored
 	Time    time.Time // stream time; zero before it is stored
+	Part    int       // position in the stream message that carried it with others
+	Parts   int       // how many that message carried; 0 when it carried this one alone
 }
+
+// Ends reports whether m is the last part of its stream message.
+func (m *Message) Ends() bool { return m.Parts == 0 || m.Part == m.Parts-1 }
 
 // Answer is the recorder's word on one message. A 201 in Status means committed in the database and
 // in the ledger. It names codes and element paths, never patient data, so it may be stored in clear.

@@ -26,9 +26,8 @@ const (
 	// giveUp is when a message that cannot be stored is given back to a caller whose ctx has no end.
 	giveUp = time.Minute
 
-	// intakeWindow messages on their way keep a server busy that stores one after the other. More would
-	// only keep them out of a batch.
-	intakeWindow = 4
+	// intakeWindow sendings on their way: while one is synced the next is already at the server.
+	intakeWindow = 2
 
 	retryFirst = 250 * time.Millisecond
 	retryMost  = 4 * time.Second
@@ -47,14 +46,14 @@ func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	return &Publisher{
 		nc:        nc,
 		entrances: &entrances{js: js, known: make(map[string]string)},
-		intake:    &lane{nc: nc, acks: a, window: intakeWindow, groups: true},
+		intake:    &lane{nc: nc, acks: a, window: intakeWindow, parcels: true},
 		others:    &lane{nc: nc, acks: a, window: 256},
 	}, nil
 }
 
 // Publish returns nil when the message is on disk in its stream. Concurrent calls to RX_INTAKE
-// subjects are grouped into atomic batches when that is faster. There a PubAck marked duplicate is not
-// an answer and is retried: somebody else may have used the id. Trace context is the caller's to set.
+// subjects share a parcel. There a PubAck marked duplicate is not an answer and is retried: somebody else
+// may have used the id. Trace context is the caller's to set.
 //
 // Errors: CodeTooLarge; CodeBusy when the stream is full or the server at its limit, at once, so that
 // the pressure reaches the sender; CodeUnavailable after a minute, or with the cause of ctx. An
@@ -96,13 +95,15 @@ func (p *Publisher) publish(ctx context.Context, m Message, enough <-chan struct
 
 // attempt submits the message once. ended means that nobody wants to know more.
 func (p *Publisher) attempt(ctx context.Context, l *lane, m Message, enough <-chan struct{}, timeout <-chan time.Time) (a ack, ended bool) {
-	f := &flight{lane: l, msg: encode(m), done: make(chan ack, 1)}
-	if int64(f.msg.Size()) > p.nc.MaxPayload() {
+	if int64(m.size()) > p.nc.MaxPayload() {
 		return ack{err: fault.Of(fault.CodeTooLarge)}, true
 	}
-	if err := p.address(ctx, f.msg); err != nil {
+	subject, err := p.address(ctx, m.Subject)
+	if err != nil {
 		return ack{err: fault.Of(fault.CodeUnavailable).Wrap(err)}, false
 	}
+	m.Subject = subject
+	f := &flight{msg: m, done: make(chan ack, 1)}
 	l.submit(f)
 	select {
 	case a := <-f.done:
@@ -123,13 +124,12 @@ func (p *Publisher) attempt(ctx context.Context, l *lane, m Message, enough <-ch
 }
 
 // address sends a wake through PUSH's entrance.
-func (p *Publisher) address(ctx context.Context, m *nats.Msg) error {
-	if !strings.HasPrefix(m.Subject, "push.") {
-		return nil
+func (p *Publisher) address(ctx context.Context, subject string) (string, error) {
+	if !strings.HasPrefix(subject, "push.") {
+		return subject, nil
 	}
 	entrance, err := p.entrances.of(ctx, Push)
-	m.Subject = entrance + m.Subject
-	return err
+	return entrance + subject, err
 }
 
 // encode makes the wire form, with a header of its own: Message's header belongs to the caller.

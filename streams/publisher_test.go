@@ -33,21 +33,18 @@ func TestPublishConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := h.state(t, streams.Intake).Msgs; got != callers*each {
-		t.Errorf("stored %d messages, want %d", got, callers*each)
+	if got := h.state(t, streams.Intake).Msgs; got > callers*each/2 {
+		t.Errorf("%d stream messages for %d: hardly any share a parcel", got, callers*each)
 	}
-	seen, batched := map[string]bool{}, 0
+	seen := map[string]bool{}
 	for _, m := range readAll(t, h, streams.Intake, callers*each) {
 		seen[m.ID] = true
-		if m.Header.Get("Nats-Batch-Id") != "" {
-			batched++
+		if m.Subject != streams.IntakeSubject("org", streams.TypeBundle) || string(m.Body) != "{}" || m.Parts > 0 && m.Part >= m.Parts {
+			t.Fatalf("message %+v", m)
 		}
 	}
 	if len(seen) != callers*each {
 		t.Errorf("%d different ids, want %d", len(seen), callers*each)
-	}
-	if batched < callers*each/2 {
-		t.Errorf("only %d of %d messages came in atomic batches", batched, callers*each)
 	}
 }
 
@@ -62,33 +59,6 @@ func TestPublishIgnoresDuplicateAck(t *testing.T) {
 	}
 	if got := h.state(t, streams.Intake).Msgs; got != 2 {
 		t.Errorf("stored %d messages, want 2", got)
-	}
-}
-
-// One message that the server refuses must not take the others of its batch with it.
-func TestBatchFallsBack(t *testing.T) {
-	h := startHub(t)
-	p := h.publisher(t)
-	const n = 300
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			m := intake(fmt.Sprintf("org.%d", i), []byte("{}"))
-			if i%100 == 50 {
-				m.Header = nats.Header{"Nats-Rollup": {"all"}}
-			}
-			errs[i] = p.Publish(t.Context(), m)
-		})
-	}
-	wg.Wait()
-	for i, err := range errs {
-		if (err != nil) != (i%100 == 50) {
-			t.Errorf("message %d: %v", i, err)
-		}
-	}
-	if got := h.state(t, streams.Intake).Msgs; got != n-3 {
-		t.Errorf("stored %d messages, want %d", got, n-3)
 	}
 }
 

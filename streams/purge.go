@@ -46,3 +46,18 @@ func SeqBefore(ctx context.Context, js jetstream.JetStream, stream string, t tim
 	}
 	return info.Delivered.Stream + 1, nil
 }
+
+// SeqKeeping returns the first sequence to keep so that about keep bytes remain; 0 when the stream holds
+// no more than that. It goes by the mean size of a message.
+func SeqKeeping(ctx context.Context, js jetstream.JetStream, stream string, keep int64) (uint64, error) {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return 0, wrap(err, "size of %s", stream)
+	}
+	state := s.CachedInfo().State
+	if state.Bytes <= uint64(keep) || state.Msgs == 0 {
+		return 0, nil
+	}
+	excess := float64(state.Bytes-uint64(keep)) / float64(state.Bytes)
+	return state.FirstSeq + uint64(excess*float64(state.LastSeq+1-state.FirstSeq)), nil
+}

@@ -17,6 +17,9 @@ const (
 	readAhead    = 4 << 20
 	pullExpires  = 30 * time.Second
 	heartbeat    = 2 * time.Second // a silent server is noticed after twice that
+
+	// gather is how long Batch waits for messages that the server has said are in the stream already.
+	gather = 2 * time.Millisecond
 )
 
 // Reader reads a stream in order from a sequence, without acks (a JetStream ordered consumer). It
@@ -33,6 +36,7 @@ type Reader struct {
 	mu     sync.Mutex // guards what follows
 	ready  []Message
 	bytes  int
+	behind uint64 // messages that the server had behind the last of ready
 	last   uint64
 	err    error
 	closed bool
@@ -80,7 +84,12 @@ func (r *Reader) put(msg jetstream.Msg) error {
 	if err != nil {
 		return wrap(err, "read position")
 	}
-	seq, body := meta.Sequence.Stream, msg.Data()
+	seq, h := meta.Sequence.Stream, msg.Headers()
+	parts := opened(Message{ID: h.Get(HeaderMsgID), Subject: msg.Subject(), Header: h, Body: msg.Data(), Seq: seq, Time: meta.Timestamp})
+	size := 0
+	for i := range parts {
+		size += len(parts[i].Body)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// The ordered consumer sees to it that nothing between two sequences was skipped: it checks the
@@ -88,15 +97,31 @@ func (r *Reader) put(msg jetstream.Msg) error {
 	if seq <= r.last {
 		return ErrOrder
 	}
-	for len(r.ready) > 0 && r.bytes+len(body) > readAhead && !r.closed {
+	for len(r.ready) > 0 && r.bytes+size > readAhead && !r.closed {
 		r.full.Wait()
 	}
 	r.last = seq
-	r.bytes += len(body)
-	h := msg.Headers()
-	r.ready = append(r.ready, Message{ID: h.Get(HeaderMsgID), Subject: msg.Subject(), Header: h, Body: body, Seq: seq, Time: meta.Timestamp})
+	r.bytes += size
+	r.behind = meta.NumPending
+	r.ready = append(r.ready, parts...)
 	r.tell()
 	return nil
+}
+
+// opened is the messages that m carried: those of a parcel, else m. What claims to be a parcel and is
+// none is left to the reader, who knows no such fact.
+func opened(m Message) []Message {
+	if !isParcel(m.Subject, m.ID) {
+		return []Message{m}
+	}
+	parts, err := unpack(m.Body)
+	if err != nil {
+		return []Message{m}
+	}
+	for i := range parts {
+		parts[i].Seq, parts[i].Time, parts[i].Part, parts[i].Parts = m.Seq, m.Time, i, len(parts)
+	}
+	return parts
 }
 
 func (r *Reader) end(err error) {
@@ -123,23 +148,45 @@ func (r *Reader) tell() {
 //
 // Errors: that of ctx; ErrClosed; ErrOrder. What was read before an error is returned first.
 func (r *Reader) Batch(ctx context.Context, maxMsgs, maxBytes int, idle time.Duration) ([]Message, error) {
-	if batch, err := r.take(maxMsgs, maxBytes); len(batch) > 0 || err != nil {
-		return batch, err
-	}
-	timer := time.NewTimer(idle)
-	defer timer.Stop()
+	end := time.NewTimer(idle)
+	defer end.Stop()
+	var together <-chan time.Time
 	for {
+		n, whole, err := r.state(maxMsgs, maxBytes)
+		switch {
+		case whole, n == 0 && err != nil:
+			return r.take(maxMsgs, maxBytes)
+		case n > 0 && together == nil:
+			timer := time.NewTimer(gather)
+			defer timer.Stop()
+			together = timer.C
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-timer.C:
-			return nil, nil
+		case <-end.C:
+			return r.take(maxMsgs, maxBytes)
+		case <-together:
+			return r.take(maxMsgs, maxBytes)
 		case <-r.news:
-			if batch, err := r.take(maxMsgs, maxBytes); len(batch) > 0 || err != nil {
-				return batch, err
-			}
 		}
 	}
+}
+
+// Ready is how many messages Batch would return at once.
+func (r *Reader) Ready() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ready)
+}
+
+// state tells how many messages are ready, and whether nothing is gained by waiting: the batch is full,
+// or the server had nothing behind them when it sent the last.
+func (r *Reader) state(maxMsgs, maxBytes int) (n int, whole bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = len(r.ready)
+	return n, n > 0 && (r.behind == 0 || n >= maxMsgs || r.bytes >= min(maxBytes, readAhead) || r.err != nil), r.err
 }
 
 // take removes the next batch from ready.

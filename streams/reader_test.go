@@ -21,6 +21,13 @@ func readAll(t testing.TB, h *hub, stream string, n int) []streams.Message {
 	return readSome(t, r, n)
 }
 
+func follows(before, m streams.Message) bool {
+	if !before.Ends() {
+		return m.Seq == before.Seq && m.Part == before.Part+1
+	}
+	return m.Seq == before.Seq+1 && m.Part == 0
+}
+
 func readSome(t testing.TB, r *streams.Reader, n int) []streams.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -32,8 +39,8 @@ func readSome(t testing.TB, r *streams.Reader, n int) []streams.Message {
 			t.Fatalf("after %d of %d messages: %v", len(all), n, err)
 		}
 		for _, m := range batch {
-			if len(all) > 0 && m.Seq != all[len(all)-1].Seq+1 {
-				t.Fatalf("sequence %d follows %d", m.Seq, all[len(all)-1].Seq)
+			if len(all) > 0 && !follows(all[len(all)-1], m) {
+				t.Fatalf("sequence %d part %d follows %d part %d", m.Seq, m.Part, all[len(all)-1].Seq, all[len(all)-1].Part)
 			}
 			all = append(all, m)
 		}
@@ -41,16 +48,12 @@ func readSome(t testing.TB, r *streams.Reader, n int) []streams.Message {
 	return all
 }
 
+// fill stores n messages, each by itself.
 func fill(t testing.TB, h *hub, n, size int) {
 	t.Helper()
 	p := h.publisher(t)
-	body := make([]byte, size)
-	done := make(chan error, n)
 	for i := range n {
-		go func() { done <- p.Publish(t.Context(), intake(fmt.Sprintf("org.fill.%d", i), body)) }()
-	}
-	for range n {
-		if err := <-done; err != nil {
+		if err := p.Publish(t.Context(), intake(fmt.Sprintf("org.fill.%d", i), make([]byte, size))); err != nil {
 			t.Fatal(err)
 		}
 	}

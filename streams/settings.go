@@ -54,7 +54,6 @@ func (s Settings) configs() []jetstream.StreamConfig {
 		intake.MaxBytes = defaultIntakeBytes
 	}
 	intake.Duplicates = IntakeWindow
-	intake.AllowAtomicPublish = true
 	intake.FirstSeq = max(s.FirstSeq, 1)
 	intake.Metadata = map[string]string{metadataEpoch: strconv.FormatUint(s.Epoch, 10)}
 

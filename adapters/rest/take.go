@@ -69,6 +69,7 @@ func (s *Service) taking(admit admission) http.Handler {
 			adapters.Refuse(w, err)
 			return
 		}
+		defer s.deps.Examined.Keep(m.ID, p.examined)()
 		a, err := s.deps.Submit.Call(r.Context(), m, answerWait)
 		if err != nil {
 			adapters.Refuse(w, err)
@@ -103,6 +104,8 @@ type posted struct {
 	doc    *fhir.Document
 	bundle string // Bundle.type; "" for a bare resource
 	read   fhir.Message
+
+	examined fhir.Examination // of a batch the Document alone
 }
 
 // examine decodes, admits, validates and reads a body; errors among the issues refuse it. A batch's
@@ -118,13 +121,10 @@ func examine(body []byte, admit admission) (posted, []fhir.Issue) {
 	}
 	p.doc, p.bundle = doc, doc.BundleType()
 	if p.bundle == "batch" {
+		p.examined.Document = doc
 		return p, nil
 	}
-	issues := fhir.Validate(doc)
-	if _, refused := fhir.Refused(issues); refused {
-		return p, issues
-	}
-	read, more := fhir.Read(doc)
-	p.read = read
-	return p, append(issues, more...)
+	p.examined = fhir.Examine(doc, fhir.Validate)
+	p.read = p.examined.Message
+	return p, p.examined.Issues
 }

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,11 +24,13 @@ func main() {
 	stores := flag.String("stores", "postgres,sqlite", "which `stores`, separated by commas")
 	seconds := flag.Int("seconds", 5, "how long each load runs")
 	backlog := flag.Int("backlog", 20000, "messages of the backlog that is drained")
+	loads := flag.String("loads", "1,16,256,paced,large,drain", "which `loads`: requests in flight, paced, large, drain")
 	out := flag.String("json", "", "write the figures to this `file` too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, strings.Split(*stores, ","), time.Duration(*seconds)*time.Second, *backlog, *out))
+	p := plan{loads: strings.Split(*loads, ","), each: time.Duration(*seconds) * time.Second, backlog: *backlog}
+	exit(run(ctx, strings.Split(*stores, ","), p, *out))
 }
 
 func exit(err error) {
@@ -35,6 +39,15 @@ func exit(err error) {
 		os.Exit(1)
 	}
 }
+
+// plan says what is measured on each store.
+type plan struct {
+	loads   []string // numbers of requests in flight, "paced", "large", "drain"
+	each    time.Duration
+	backlog int
+}
+
+func (p plan) has(load string) bool { return slices.Contains(p.loads, load) }
 
 // figure is one line of the report. Ratio is against the reference in the same run; 0 = none.
 type figure struct {
@@ -60,7 +73,7 @@ func (r *report) add(store, what string, value float64, unit string, reference f
 	fmt.Println(line)
 }
 
-func run(ctx context.Context, stores []string, d time.Duration, backlog int, out string) error {
+func run(ctx context.Context, stores []string, p plan, out string) error {
 	dir, err := os.MkdirTemp("", "dosewire-bench-")
 	if err != nil {
 		return err
@@ -70,10 +83,10 @@ func run(ctx context.Context, stores []string, d time.Duration, backlog int, out
 		return err
 	}
 	fmt.Printf("dosewire bench: %s, %d cores, prescription of %d bytes, %d patients, %v a load\n",
-		runtime.Version(), runtime.NumCPU(), len(order("x", 1)), patients, d)
+		runtime.Version(), runtime.NumCPU(), len(order("x", 1)), patients, p.each)
 	r := &report{}
 	for _, store := range stores {
-		if err := benchStore(ctx, r, store, filepath.Join(dir, store), d, backlog); err != nil {
+		if err := benchStore(ctx, r, store, filepath.Join(dir, store), p); err != nil {
 			return fmt.Errorf("%s: %w", store, err)
 		}
 	}
@@ -88,7 +101,7 @@ func run(ctx context.Context, stores []string, d time.Duration, backlog int, out
 }
 
 // benchStore measures one kind of store: the loads beside the bare handler, then the drain.
-func benchStore(ctx context.Context, r *report, store, dir string, d time.Duration, backlog int) error {
+func benchStore(ctx context.Context, r *report, store, dir string, p plan) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
@@ -97,6 +110,14 @@ func benchStore(ctx context.Context, r *report, store, dir string, d time.Durati
 		return err
 	}
 	defer db.close()
+	if err := benchHub(ctx, r, store, dir, db, p); err != nil || !p.has("drain") {
+		return err
+	}
+	return drain(ctx, r, store, dir, db, p.backlog)
+}
+
+// benchHub measures what a client of the hub sees.
+func benchHub(ctx context.Context, r *report, store, dir string, db databases, p plan) error {
 	h, err := startHub(ctx, filepath.Join(dir, "data"), db)
 	if err != nil {
 		return err
@@ -113,13 +134,17 @@ func benchStore(ctx context.Context, r *report, store, dir string, d time.Durati
 			return err
 		}
 	}
-	for _, inFlight := range []int{1, 16, 256} {
+	for _, load := range p.loads {
+		inFlight, err := strconv.Atoi(load)
+		if err != nil {
+			continue
+		}
 		// alternate, so that what else the machine does meets both
 		var ours, theirs sample
 		for round := range 2 {
 			run := fmt.Sprintf("s%d-%d", inFlight, round)
-			theirs = theirs.plus(saturate(ctx, b.target, run, inFlight, d/2))
-			ours = ours.plus(saturate(ctx, h.target, run, inFlight, d/2))
+			theirs = theirs.plus(saturate(ctx, b.target, run, inFlight, p.each/2))
+			ours = ours.plus(saturate(ctx, h.target, run, inFlight, p.each/2))
 		}
 		what := fmt.Sprintf("POST to 201, %d in flight", inFlight)
 		r.add(store, what, ours.rate(), "/s", theirs.rate())
@@ -128,17 +153,23 @@ func benchStore(ctx context.Context, r *report, store, dir string, d time.Durati
 			return fmt.Errorf("%s: %d requests failed", what, ours.Failed)
 		}
 	}
-	paced := pace(ctx, h.target, "p", 200, d)
-	r.add(store, "at 200/s, p50", ms(paced.quantile(0.50)), "ms", 0)
-	r.add(store, "at 200/s, p99", ms(paced.quantile(0.99)), "ms", 0)
-	if err := large(ctx, h.target); err != nil {
-		return err
+	if p.has("paced") {
+		settle() // a stall of the disk that the loads before have caused is not this load's
+		paced := pace(ctx, h.target, "p", 200, p.each)
+		r.add(store, "at 200/s, p50", ms(paced.quantile(0.50)), "ms", 0)
+		r.add(store, "at 200/s, p99", ms(paced.quantile(0.99)), "ms", 0)
+	}
+	if p.has("large") {
+		if err := large(ctx, h.target); err != nil {
+			return err
+		}
 	}
 	r.add(store, "resident memory of the hub, highest", h.resident(), "MB", 0)
-	h.stop()
-	b.stop()
-	return drain(ctx, r, store, dir, db, backlog)
+	return nil
 }
+
+// settle lets the system write what it still holds of the loads before.
+func settle() { syscall.Sync() }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 

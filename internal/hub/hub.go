@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
@@ -47,6 +48,7 @@ type Hub struct {
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
 	routes    *adapters.Routes
+	examined  fhir.Examinations // from the adapters to the recorder
 	runners   []namedRunner
 
 	ready   chan struct{} // closed when every stage runs

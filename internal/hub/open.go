@@ -159,6 +159,15 @@ func startBroker(ctx context.Context, h *Hub) (broker, error) {
 	return broker{url: s.URL(), connect: s.Conn, healthy: s.Healthy, failed: s.Failed(), close: s.Close}, nil
 }
 
+// intakeKept is how much that was recorded stays in RX_INTAKE. The embedded server holds in memory what
+// it has written lately, so there it is little.
+func (c Config) intakeKept() int64 {
+	if c.Mode == Embedded {
+		return 8 << 20
+	}
+	return c.streamSettings().IntakeBytes / 4
+}
+
 // streamSettings sizes the streams for this deployment. A quarter of the disk is for the backlog,
 // which JetStream reserves; the rest is for deliveries.
 func (c Config) streamSettings() streams.Settings {

@@ -14,9 +14,10 @@ const prescriptionColumns = `p.id, p.clinic, p.patient, p.record, p.status, p.ph
 
 const dispenseColumns = `d.pharmacy, d.hash, d.resource, d.prescription, d.claim, d.status, d.version`
 
-// Load returns one consistent view of what w names, in one round trip, and a second one when there
-// are prescriptions whose deliveries must be known. Lists of prescriptions are oldest first; every map
-// is there, though it may be empty. Prescriptions holds also those that found dispenses serve.
+// Load returns what w names, in one round trip, and a second one when there are prescriptions whose
+// deliveries must be known. Its queries may see what another recorder commits in between: then the head
+// has moved, and what is decided of it cannot be committed. Lists of prescriptions are oldest first;
+// every map is there, though it may be empty. Prescriptions holds also those that found dispenses serve.
 func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	have := ledger.Have{
 		Messages:      make(map[ledger.Key]ledger.Message, len(w.Messages)),
@@ -29,14 +30,12 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Waiting:       map[ledger.ID][]ledger.ID{},
 	}
 	l := loader{&pgx.Batch{}, &have}
-	l.batch.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
 	l.messages(w.Messages)
 	l.identities(w.Identities)
 	l.prescriptions(w.Prescriptions)
 	l.citations(w.Citations)
 	l.dispenses(w.Dispenses)
 	l.patients(w.Patients)
-	l.batch.Queue(`COMMIT`)
 	if err := s.send(ctx, l.batch, "load"); err != nil {
 		return have, err
 	}

@@ -85,6 +85,7 @@ func open(ctx context.Context, c Config, scripts fs.FS, dir string) (db, error) 
 	for _, plan := range []string{"jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"} {
 		config.ConnConfig.RuntimeParams[plan] = "off"
 	}
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan" // by key: no value changes the plan
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return db{}, refuse(err, "connect")
@@ -109,7 +110,7 @@ func (d db) checkSchema(ctx context.Context, scripts fs.FS, dir string) error {
 	if err != nil {
 		return refuse(err, "read the schema's version")
 	}
-	if want := latest(scripts, dir); have != want {
+	if want := newest(scripts, dir); have != want {
 		return ErrSchema.Wrap(fmt.Errorf("postgres: schema %d, want %d", have, want))
 	}
 	return nil
@@ -130,8 +131,8 @@ func (d db) checkStandby(ctx context.Context, c Config) error {
 	return nil
 }
 
-// latest is the highest number among the scripts.
-func latest(scripts fs.FS, dir string) (highest int64) {
+// newest is the highest number among the scripts.
+func newest(scripts fs.FS, dir string) (highest int64) {
 	files, err := fs.ReadDir(scripts, dir)
 	if err != nil {
 		return 0
@@ -174,7 +175,7 @@ func migrate(ctx context.Context, dsn string, scripts fs.FS, dir string) (err er
 	if err != nil {
 		return refuse(err, "read the schema's version")
 	}
-	if want := latest(scripts, dir); have > want {
+	if want := newest(scripts, dir); have > want {
 		return ErrSchema.Wrap(fmt.Errorf("postgres: schema %d is newer than %d", have, want))
 	}
 	if _, err := p.Up(ctx); err != nil {

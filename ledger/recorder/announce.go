@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,11 +51,17 @@ type announcer struct {
 
 	wake chan struct{}
 
+	passed atomic.Int64 // bytes recorded since RX_INTAKE was last purged by size
+
 	mu        sync.Mutex
 	queue     []announcement // contiguous, first is next or later
 	bytes     int
-	target    uint64 // last committed effect
-	next      uint64 // first effect not announced
+	target    uint64    // last committed effect
+	recorded  uint64    // last intake sequence committed
+	since     time.Time // when the first effect was committed that is not announced
+	held      bool      // the recorder has more at hand: announce it together
+	next      uint64    // first effect not announced
+	cause     uint64    // intake sequence of the last effect announced
 	finishing bool
 }
 
@@ -76,7 +83,7 @@ func newAnnouncer(ctx context.Context, r *Recorder) (*announcer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recorder: announcer: %w", err)
 	}
-	a := &announcer{r: r, publish: publish, wakes: wakes, wake: make(chan struct{}, 1), target: r.head.Deliveries}
+	a := &announcer{r: r, publish: publish, wakes: wakes, wake: make(chan struct{}, 1), target: r.head.Deliveries, recorded: r.head.Seq}
 	self := acknowledged[ledger.ID{}]
 	a.next = self + 1
 	if publish.LastSequence() == 0 && self > 0 {
@@ -88,10 +95,13 @@ func newAnnouncer(ctx context.Context, r *Recorder) (*announcer, error) {
 }
 
 // committed hands over a batch's effects. It never blocks the recorder.
-func (a *announcer) committed(effects []announcement, target uint64) {
+func (a *announcer) committed(effects []announcement, head ledger.Head) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.target = target
+	if a.next > a.target {
+		a.since = time.Now()
+	}
+	a.target, a.recorded = head.Deliveries, head.Seq
 	size := 0
 	for _, e := range effects {
 		size += len(e.body) + len(e.Body)
@@ -168,9 +178,49 @@ func (a *announcer) ended() bool {
 	return a.finishing
 }
 
+// Under load the effects of several commits are announced together: one sync for all of them.
+const (
+	holdFor  = 20 * time.Millisecond
+	holdUpTo = 64 // effects
+)
+
+// hold says whether the recorder has more messages at hand already.
+func (a *announcer) hold(more bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = more
+	if !more {
+		a.poke()
+	}
+}
+
+// gather waits while what there is should not be announced yet.
+func (a *announcer) gather(ctx context.Context) {
+	for {
+		a.mu.Lock()
+		wait := holdFor - time.Since(a.since)
+		now := !a.held || a.finishing || a.next > a.target || a.target-a.next >= holdUpTo || wait <= 0
+		a.mu.Unlock()
+		if now {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-a.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
 // take waits for effects and returns the next ones in order, from memory or from the database.
 func (a *announcer) take(ctx context.Context) (batch []announcement, done bool, err error) {
 	for {
+		a.gather(ctx)
 		a.mu.Lock()
 		next, target, finishing := a.next, a.target, a.finishing
 		for len(a.queue) > 0 && a.queue[0].Number < next { // announced from the database meanwhile
@@ -264,7 +314,8 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 		return err
 	}
 	a.mu.Lock()
-	a.next = batch[len(batch)-1].Number + 1
+	last := batch[len(batch)-1]
+	a.next, a.cause, a.since = last.Number+1, last.Seq, time.Now()
 	a.mu.Unlock()
 	a.r.metrics.delivered(ctx, len(messages), time.UnixMilli(batch[0].Time))
 	return nil

@@ -59,8 +59,11 @@ func (r *Recorder) openStreams(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("recorder: look at %s: %w", streams.Intake, err)
 	default:
-		if last := stream.CachedInfo().State.LastSeq; last < r.head.Seq {
-			return fmt.Errorf("recorder: last sequence %d, cursor %d: %w", last, r.head.Seq, ErrRolledBack)
+		switch state := stream.CachedInfo().State; {
+		case state.LastSeq < r.head.Seq:
+			return fmt.Errorf("recorder: last sequence %d, cursor %d: %w", state.LastSeq, r.head.Seq, ErrRolledBack)
+		case state.FirstSeq > r.head.Seq+1:
+			return fmt.Errorf("recorder: first sequence %d, cursor %d: %w", state.FirstSeq, r.head.Seq, ErrRestored)
 		}
 	}
 	s := r.deps.Streams

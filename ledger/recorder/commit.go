@@ -113,11 +113,21 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 	}
 	b.Fills, b.Delivered = v.fills, v.delivered
 	b.Organizations, b.Clients = v.organizations, v.clients
-	b.To.Seq = units[len(units)-1].message.Seq
+	b.To.Seq = cursor(units)
 	if err := r.linkAccesses(ctx, b); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// cursor is the last intake sequence that is decided whole. In the middle of a parcel it stays before
+// it: after a crash all of it is read again, and what was decided repeats its decision.
+func cursor(units []*unit) uint64 {
+	last := units[len(units)-1].message
+	if last.Ends() {
+		return last.Seq
+	}
+	return last.Seq - 1
 }
 
 // link writes the rows of one unit.
@@ -138,11 +148,11 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 		answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
 		b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Record: rec.ID, Answer: answer, Seq: u.message.Seq})
 	case refused:
-		b.Quarantined = append(b.Quarantined, ledger.Quarantined{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.sub, Org: u.sender.ID,
+		b.Quarantined = append(b.Quarantined, ledger.Quarantined{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
 			KeyID: res.record.KeyID, Sealed: res.record.Sealed, Code: res.answer.Code, Time: u.message.Time.UnixMilli()})
 	case repeated, reused:
 		if u.sub == 0 {
-			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Key: u.name})
+			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
 		}
 	}
 }
@@ -199,6 +209,7 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 	if err := r.config.Fault("before commit", seq); err != nil {
 		return err
 	}
+	r.intended = b.To
 	// A crash here leaves nothing behind: the same messages are read and decided again.
 	if err := r.deps.Store.Commit(ctx, b); err != nil {
 		return fmt.Errorf("recorder: commit to %d: %w", seq, err)
@@ -212,7 +223,10 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 	r.leased(time.Time{})
 	r.deps.Directory.Apply(b.Organizations, b.Clients)
 	r.reply(ctx, units)
-	r.announcer.committed(announcements(b.Effects, units), b.To.Deliveries)
+	for _, u := range units {
+		r.announcer.passed.Add(int64(len(u.body)))
+	}
+	r.announcer.committed(announcements(b.Effects, units), b.To)
 	return nil
 }
 

@@ -22,7 +22,7 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 		err := r.attempt(ctx, messages)
 		switch fault.KindOf(err) {
 		case fault.Unavailable:
-			if done, err := r.recheck(ctx, messages, wait); done || err != nil {
+			if done, err := r.recheck(ctx, wait); done || err != nil {
 				return err
 			}
 			continue
@@ -51,7 +51,7 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 
 // recheck waits for a database that did not answer, then learns whether the commit in doubt
 // happened: the head says so. done means that it did.
-func (r *Recorder) recheck(ctx context.Context, messages []streams.Message, wait time.Duration) (done bool, err error) {
+func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, err error) {
 	if err := pause(ctx, wait); err != nil {
 		return false, err
 	}
@@ -61,11 +61,11 @@ func (r *Recorder) recheck(ctx context.Context, messages []streams.Message, wait
 		return false, nil // still away
 	case err != nil:
 		return false, err
-	case head.Seq == messages[len(messages)-1].Seq && head.Term == r.head.Term:
+	case head == r.intended:
 		// ours, committed before the connection broke: the deliveries come from the database
 		r.head = head
 		r.leased(now)
-		r.announcer.committed(nil, head.Deliveries)
+		r.announcer.committed(nil, head)
 		return true, nil
 	case head != r.head:
 		return false, ledger.ErrHeadMoved
@@ -82,6 +82,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 		}
 	}()
 	began := time.Now()
+	r.intended = ledger.Head{}
 	end := r.trace(ctx, messages)
 	defer func() { end(err) }()
 

@@ -9,23 +9,35 @@ import (
 	"github.com/dosewire/dosewire/streams"
 )
 
-// intakeKept is how long a message stays in RX_INTAKE after it was recorded and announced.
+// A message stays in RX_INTAKE for a day after it was recorded and announced: a database that is
+// restored from a copy of yesterday's reads it again. It goes earlier when there are too many: what the
+// server has written lately it also holds in memory.
 const intakeKept = 24 * time.Hour
 
-// housekeep stores every second how far each organisation and the announcer have come, and purges
-// every minute what RX_INTAKE need not keep.
+// housekeep stores every second how far each organisation and the announcer have come, and purges what
+// RX_INTAKE need not keep: every minute by age, and by size as often as it has grown by half as much
+// as is kept.
 func (a *announcer) housekeep(ctx context.Context) {
-	second, minute := time.NewTicker(time.Second), time.NewTicker(time.Minute)
+	often, second, minute := time.NewTicker(100*time.Millisecond), time.NewTicker(time.Second), time.NewTicker(time.Minute)
+	defer often.Stop()
 	defer second.Stop()
 	defer minute.Stop()
+	keep := a.r.config.KeepBytes
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-often.C:
+			if a.passed.Load() > keep/2 {
+				a.passed.Store(0)
+				a.purge(ctx, func() (uint64, error) { return streams.SeqKeeping(ctx, a.r.js, streams.Intake, keep) })
+			}
 		case <-second.C:
 			a.store(ctx)
 		case <-minute.C:
-			a.purge(ctx)
+			a.purge(ctx, func() (uint64, error) {
+				return streams.SeqBefore(ctx, a.r.js, streams.Intake, time.Now().Add(-intakeKept))
+			})
 		}
 	}
 }
@@ -53,22 +65,24 @@ func (a *announcer) store(ctx context.Context) {
 	_ = a.r.config.Fault("after index", announced)
 }
 
-func (a *announcer) purge(ctx context.Context) {
-	a.mu.Lock()
-	caughtUp := a.next > a.target
-	a.mu.Unlock()
-	if !caughtUp {
-		return
-	}
-	head, err := a.r.deps.Reader.Head(ctx)
-	if err != nil {
-		return // the next minute tries again
-	}
-	seq, err := streams.SeqBefore(ctx, a.r.js, streams.Intake, time.Now().Add(-intakeKept))
+// purge removes from RX_INTAKE what is below the sequence that wanted names, as far as it is recorded
+// and announced.
+func (a *announcer) purge(ctx context.Context, wanted func() (uint64, error)) {
+	seq, err := wanted()
 	if err == nil {
-		err = streams.PurgeBefore(ctx, a.r.js, streams.Intake, min(seq, head.Seq+1))
+		err = streams.PurgeBefore(ctx, a.r.js, streams.Intake, min(seq, a.settled()+1))
 	}
 	if err != nil && ctx.Err() == nil {
 		a.r.log.WarnContext(ctx, "RX_INTAKE not purged", "kind", fault.KindOf(err).String())
 	}
+}
+
+// settled is the last intake sequence of which everything is announced.
+func (a *announcer) settled() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.next > a.target {
+		return a.recorded
+	}
+	return max(a.cause, 1) - 1 // more may be to come of the same message
 }

@@ -24,18 +24,21 @@ import (
 
 // Config sizes a recorder. The zero value of each field is its default.
 type Config struct {
-	Origin   string                               // C2SP log origin; "dosewire.example/log" for evaluation
-	MaxBatch int                                  // messages in one commit; 1000
-	MaxBytes int                                  // bytes of bodies in one commit; 8 MiB
-	Log      *slog.Logger                         // discards when nil
-	Tracer   trace.Tracer                         // no spans when nil
-	Meter    metric.Meter                         // no metrics when nil
-	Validate func(*fhir.Document) []fhir.Issue    // fhir.Validate
-	Fault    func(point string, seq uint64) error // faults on purpose, for tests; nil = none
+	Origin   string // C2SP log origin; "dosewire.example/log" for evaluation
+	MaxBatch int    // messages in one commit; 1000
+	MaxBytes int    // bytes of bodies in one commit; 8 MiB
+	// KeepBytes is how much of RX_INTAKE stays at most after it was recorded and announced; 256 MiB.
+	KeepBytes int64
+	Log       *slog.Logger                         // discards when nil
+	Tracer    trace.Tracer                         // no spans when nil
+	Meter     metric.Meter                         // no metrics when nil
+	Validate  func(*fhir.Document) []fhir.Issue    // fhir.Validate
+	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
 }
 
-// Deps is what a recorder works on. All fields are required.
+// Deps is what a recorder works on. All fields are required but Examined.
 type Deps struct {
+	Examined  *fhir.Examinations // of messages that were examined in this process, so that it is not done twice
 	Store     Store
 	Reader    ledger.Reader
 	Keys      *ledger.Keyring
@@ -66,6 +69,10 @@ var (
 	// ErrRolledBack: RX_INTAKE ends before the ledger's cursor. Restore it, or remove the stream so
 	// that a new epoch begins.
 	ErrRolledBack = fault.New(fault.Tampered, "recorder: RX_INTAKE ends before the ledger's position")
+	// ErrRestored: RX_INTAKE begins behind the ledger's cursor, so what lies between was recorded in a
+	// later state of this database. Find that state; or remove the stream, so that a new epoch says
+	// that there is a gap.
+	ErrRestored = fault.New(fault.Tampered, "recorder: RX_INTAKE begins behind the ledger's position: the database is an old copy")
 )
 
 // Recorder is one candidate for the one writer. Open it, Run it once.
@@ -77,7 +84,8 @@ type Recorder struct {
 
 	// owned by the goroutine in Run (and Open before it)
 	head      ledger.Head
-	accessed  time.Time // last look for accesses without an entry
+	intended  ledger.Head // what the commit in hand makes of head
+	accessed  time.Time   // last look for accesses without an entry
 	announcer *announcer
 	metrics   metrics
 
@@ -113,6 +121,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = 8 << 20
+	}
+	if c.KeepBytes == 0 {
+		c.KeepBytes = 256 << 20
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -274,6 +285,9 @@ func (r *Recorder) record(ctx, work context.Context) error {
 	}
 	defer reader.Close()
 	for ctx.Err() == nil {
+		if err := context.Cause(work); err != nil {
+			return err // the announcer failed while there was nothing to do
+		}
 		messages, err := reader.Batch(ctx, r.config.MaxBatch, r.config.MaxBytes, 200*time.Millisecond)
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
@@ -284,6 +298,7 @@ func (r *Recorder) record(ctx, work context.Context) error {
 			}
 			return err
 		}
+		r.announcer.hold(reader.Ready() > 0)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package recorder_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -206,6 +207,7 @@ func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 			time.Sleep(50 * time.Millisecond) // as a client would
 		}
 	}()
+	restarted := false
 	select {
 	case a := <-answered:
 		if a.Status != 201 {
@@ -215,6 +217,7 @@ func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 		h.done <- nil
 		h.close()
 		h.start()
+		restarted = true
 		a := h.send(h.clinic, "waits", order("A-w", oldBridgeNPI, "Amoxicillin"))
 		if a.Status != 201 {
 			t.Errorf("answer after the crash: %+v", a)
@@ -227,6 +230,17 @@ func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 	}
 	if f.hits() == 0 {
 		t.Error("the fault was never met")
+	}
+	ends := strings.HasSuffix(point, " commit") || strings.HasSuffix(point, " announce") // elsewhere it is borne
+	if ends && fault.KindOf(err) == fault.Tampered && !restarted {
+		select {
+		case <-h.done: // crashed behind the answer
+			h.done <- nil
+			h.close()
+			h.start()
+		case <-time.After(20 * time.Second):
+			t.Error("the crash did not end the recorder")
+		}
 	}
 	ids := map[string]int{}
 	for deadline := time.Now().Add(20 * time.Second); len(ids) < n+1 && time.Now().Before(deadline); {
@@ -255,7 +269,7 @@ func TestPoison(t *testing.T) {
 			}
 		},
 		"a constraint violated": func(h *hub) {
-			h.wrap = func(s recorder.Store) recorder.Store { return &refusing{Store: s} }
+			h.wrap = func(s recorder.Store) recorder.Store { return &refusing{s, h} }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -301,26 +315,138 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// refusing is a store whose constraints object to one message.
-type refusing struct{ recorder.Store }
+// refusing is a store whose constraints object to one message: prescription A-637.
+type refusing struct {
+	recorder.Store
+	h *hub
+}
 
 func (s *refusing) Commit(ctx context.Context, b *ledger.Batch) error {
+	key, _ := recorder.PrescriptionKey(s.h.keys, s.h.clinic.ID, fhir.Identifier{System: "urn:rx", Value: "A-637"}, "")
 	for _, q := range b.Prescriptions {
-		if len(b.Records) > 0 && q.Clinic == b.Records[0].Org && bytes.Contains(q.State, []byte(s.marker(b))) {
+		if q.Identity == key.Hash {
 			return fault.New(fault.Invalid, "constraint")
 		}
 	}
 	return s.Store.Commit(ctx, b)
 }
 
-// marker finds the poisonous message by its sequence: the 638th of the thousand.
-func (s *refusing) marker(b *ledger.Batch) string {
-	for _, r := range b.Records {
-		if r.Seq == 2+638 {
-			return r.ID.String()
+// A recorder that dies in the middle of a parcel reads all of it again: each message is recorded or
+// refused once, and the cursor does not pass what is not decided.
+func TestParcelIsCutAnywhere(t *testing.T) {
+	for store, on := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(store, func(t *testing.T) {
+			f := &faults{}
+			h := &hub{t: t, dir: t.TempDir()}
+			h.config.Fault, h.config.MaxBatch = f.at, 3
+			on(h)
+			h.start()
+			t.Cleanup(h.close)
+			h.clinic = h.add("clinic", "Riverside", "1902847563")
+			h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+			before := h.verify()
+			h.stop()
+			<-h.done
+
+			const n = 40
+			var wg sync.WaitGroup
+			for i := range n {
+				wg.Go(func() {
+					body := order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin")
+					if i%10 == 7 {
+						body = []byte(`{"resourceType":"MedicationRequest","status":"actve"}`)
+					}
+					h.publish(h.clinic, fmt.Sprint("m", i), body)
+				})
+			}
+			wg.Wait()
+			info, err := h.js.Stream(t.Context(), streams.Intake)
+			h.must(err)
+			if got := info.CachedInfo().State.LastSeq - before.Seq; got >= n {
+				t.Fatalf("%d stream messages for %d: no parcels were made", got, n)
+			}
+			for round := range 6 { // each time a little further into the parcels
+				f.arm("after commit", 1, fault.New(fault.Tampered, "crash"))
+				h.lead()
+				<-h.done
+				if head := h.verify(); head.Seq > info.CachedInfo().State.LastSeq {
+					t.Fatalf("round %d: cursor %d", round, head.Seq)
+				}
+			}
+			h.lead()
+			outcomes := map[string]bool{}
+			for _, m := range h.received(h.clinic, time.Second) {
+				outcomes[m.Headers().Get(streams.HeaderMsgID)] = true
+			}
+			if got := h.verify().Size - before.Size; got != n-4 {
+				t.Errorf("%d entries, want %d", got, n-4)
+			}
+			deliveries := map[string]bool{}
+			for _, m := range h.received(h.oldBridge, 500*time.Millisecond) {
+				deliveries[m.Headers().Get(streams.HeaderMsgID)] = true
+			}
+			if len(deliveries) != n-4 {
+				t.Errorf("%d deliveries, want %d", len(deliveries), n-4)
+			}
+			if len(outcomes) < n {
+				t.Errorf("%d outcomes, want at least %d: a repeat is answered again", len(outcomes), n)
+			}
+			head, err := h.store.Head(t.Context())
+			h.must(err)
+			if head.Seq != info.CachedInfo().State.LastSeq {
+				t.Errorf("cursor %d, want %d", head.Seq, info.CachedInfo().State.LastSeq)
+			}
+		})
+	}
+}
+
+// What is recorded leaves RX_INTAKE when there is much of it; what is not recorded stays.
+func TestIntakeIsKeptBySize(t *testing.T) {
+	h := &hub{t: t, dir: t.TempDir()}
+	h.config.KeepBytes = 20_000
+	h.start()
+	t.Cleanup(h.close)
+	h.clinic = h.add("clinic", "Riverside", "1902847563")
+	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	for i := range 60 {
+		h.send(h.clinic, fmt.Sprint("m", i), order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin"))
+	}
+	var bytes uint64
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		info, err := h.js.Stream(t.Context(), streams.Intake)
+		h.must(err)
+		if bytes = info.CachedInfo().State.Bytes; bytes < 40_000 {
+			break
 		}
 	}
-	return "nothing"
+	if bytes == 0 || bytes >= 40_000 {
+		t.Errorf("RX_INTAKE holds %d bytes, want about 20000", bytes)
+	}
+	h.close()
+	h.start() // the cursor is within the stream
+	if a := h.send(h.clinic, "m3", order("A-3", oldBridgeNPI, "Amoxicillin")); !a.Replayed {
+		t.Errorf("after a restart: %+v", a)
+	}
+	h.verify()
+}
+
+// A database that is an older copy than the stream allows is noticed before anything is decided.
+func TestOldCopyOfTheDatabase(t *testing.T) {
+	h := open(t)
+	h.stop()
+	<-h.done
+	h.done <- nil
+	head, err := h.store.Head(t.Context())
+	h.must(err)
+	for i := range 5 {
+		h.publish(h.clinic, fmt.Sprint("m", i), order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin"))
+	}
+	h.must(streams.PurgeBefore(t.Context(), h.js, streams.Intake, head.Seq+3)) // as the later state of it did
+	_, err = recorder.Open(t.Context(), h.config, recorder.Deps{Store: h.store, Reader: h.store, Keys: h.keys, NATS: h.nc,
+		Directory: h.dirs, Devices: h.store})
+	if !errors.Is(err, recorder.ErrRestored) {
+		t.Errorf("got %v, want ErrRestored", err)
+	}
 }
 
 // The stream store deleted while the hub is down: everything undelivered comes back.

@@ -25,18 +25,24 @@ type unit struct {
 	kind    string // fact kind, "" for an organisation's message
 	sender  ledger.Organization
 
-	doc     *fhir.Document
-	read    fhir.Message
-	issues  []fhir.Issue // so far; an error among them refuses the unit
-	claim   uint64       // Rx-Claim as stated
-	name    ledger.Key   // (org, message id)
-	print   ledger.Hash  // fingerprint of body
-	reply   string       // Rx-Reply, "" = answered by a delivery
-	patient ledger.PatientKey
-	keyed   bool // patient is set
+	doc      *fhir.Document
+	examined fhir.Examination
+	known    bool // examined where it came in
+	read     fhir.Message
+	issues   []fhir.Issue // so far; an error among them refuses the unit
+	claim    uint64       // Rx-Claim as stated
+	name     ledger.Key   // (org, message id)
+	print    ledger.Hash  // fingerprint of body
+	reply    string       // Rx-Reply, "" = answered by a delivery
+	patient  ledger.PatientKey
+	keyed    bool // patient is set
 
 	result result
 }
+
+// place tells the units of one intake sequence apart: the part of a parcel, and the entry of a batch
+// Bundle, of which there are fewer than 2^20 (the limit of nodes).
+func (u *unit) place() int { return u.message.Part<<20 | u.sub }
 
 // maxMessageID bounds what a client may choose as an id, bytes.
 const maxMessageID = 256
@@ -155,7 +161,9 @@ func (r *Recorder) identify(u *unit) {
 		return
 	}
 	u.sender = sender
-	if !u.decode() {
+	if u.examined, u.known = r.deps.Examined.Of(u.message.ID, u.body); u.known {
+		u.doc = u.examined.Document
+	} else if !u.decode() {
 		return
 	}
 	if t := u.doc.Type(); t != src.Type {
@@ -181,12 +189,11 @@ func (r *Recorder) examine(u *unit) {
 	if u.refused() {
 		return
 	}
-	if u.issues = append(u.issues, r.config.Validate(u.doc)...); u.refused() {
-		return
+	if !u.known {
+		u.examined = fhir.Examine(u.doc, r.config.Validate)
 	}
-	read, issues := fhir.Read(u.doc)
-	u.read = read
-	u.issues = append(append(u.issues, issues...), read.Issues...)
+	u.read = u.examined.Message
+	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
 	if u.of == 1 && !u.refused() {
 		r.checkID(u)
 	}

@@ -26,7 +26,7 @@ func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 		{&s.statement, `INSERT INTO statement (idx, text) VALUES (?, ?)`},
 		{&s.access, `UPDATE access SET idx = ?2 WHERE id = ?1 AND idx IS NULL`},
 		{&s.message, `INSERT INTO message (org, hash, body, record, seq, answer) VALUES (?, ?, ?, ?, ?, ?)`},
-		{&s.replay, `INSERT INTO replay (epoch, seq, org, hash) VALUES (?, ?, ?, ?)`},
+		{&s.replay, `INSERT INTO replay (epoch, seq, sub, org, hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.prescription, `
 			INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
 			  identity, group_id, due_at, version, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -46,7 +46,7 @@ func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 		{&s.effect, `
 			INSERT INTO effect (number, kind, type, state, org, patient, record, prescription, claim, seq, idx, time, items, body)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&s.quarantine, `INSERT INTO quarantine (epoch, seq, sub, org, key_id, code, time, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.quarantine, `INSERT INTO quarantine (epoch, seq, sub, org, key_id, code, time, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.organization, `
 			INSERT INTO organization (id, kind, name, sandbox, disabled, intents) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, sandbox = excluded.sandbox,
@@ -96,7 +96,7 @@ func (s *inserts) decisions(w *writer, b *ledger.Batch) {
 		add(m.Org[:], m.Hash[:], m.Body[:], idOrNull(m.Record), m.Seq, blob(m.Answer))
 	})
 	each(w, "replays", s.replay, b.Replays, func(r *ledger.Replay, add add) {
-		add(r.Epoch, r.Seq, r.Key.Org[:], r.Key.Hash[:])
+		add(r.Epoch, r.Seq, r.Sub, r.Key.Org[:], r.Key.Hash[:])
 	})
 	each(w, "prescriptions", s.prescription, b.Prescriptions, func(p *ledger.Prescription, add add) {
 		add(p.ID[:], p.Clinic[:], p.Patient[:], p.Record[:], p.Status, idOrNull(p.Pharmacy), idOrNull(p.Holder), p.Claim,

@@ -77,21 +77,23 @@ func ids(t *testing.T, js jetstream.JetStream) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := int(stream.CachedInfo().State.Msgs)
+	last := stream.CachedInfo().State.LastSeq
 	r, err := streams.OpenReader(t.Context(), js, streams.Intake, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	found := map[string]int{}
-	for got := 0; got < n; {
+	for at := uint64(0); at < last; {
 		batch, err := r.Batch(t.Context(), 1000, 8<<20, 10*time.Second)
 		if err != nil || len(batch) == 0 {
-			t.Fatalf("read %d of %d: %v", got, n, err)
+			t.Fatalf("read up to %d of %d: %v", at, last, err)
 		}
-		got += len(batch)
 		for _, m := range batch {
 			found[m.ID]++
+			if at = m.Seq; !m.Ends() {
+				at-- // the rest of the parcel is to come
+			}
 		}
 	}
 	return found
@@ -264,8 +266,8 @@ func TestStaging(t *testing.T) {
 	}
 	c := config(t.TempDir())
 	s := start(t, c)
-	_, js, p := open(t, s)
-	link := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Intake, "batches")
+	_, js, _ := open(t, s)
+	link := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Delivery, "batches")
 	linked := func() string {
 		for range 1000 {
 			if to, err := os.Readlink(link); err == nil {
@@ -278,16 +280,19 @@ func TestStaging(t *testing.T) {
 		t.Fatal("the staging folder was not linked")
 		return ""
 	}
+	p, err := streams.NewDeliveryPublisher(t.Context(), js)
+	if err != nil {
+		t.Fatal(err)
+	}
 	publish := func(round string) {
-		var wg sync.WaitGroup
-		for i := range 100 {
-			wg.Go(func() {
-				if err := p.Publish(t.Context(), message(fmt.Sprint(round, ".", i), "{}")); err != nil {
-					t.Error(err)
-				}
-			})
+		messages := make([]streams.Message, 100)
+		for i := range messages {
+			id := fmt.Sprint("d.", round, ".", i)
+			messages[i] = streams.Message{ID: id, Subject: streams.DeliverySubject("org", streams.TypeBundle, id), Body: []byte("{}")}
 		}
-		wg.Wait()
+		if err := p.Publish(t.Context(), messages); err != nil {
+			t.Error(err)
+		}
 	}
 	to := linked()
 	publish("before")
@@ -297,7 +302,11 @@ func TestStaging(t *testing.T) {
 	publish("without")
 	linked()
 	publish("after")
-	if got := len(ids(t, js)); got != 300 {
+	stream, err := js.Stream(t.Context(), streams.Delivery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stream.CachedInfo().State.Msgs; got != 300 {
 		t.Errorf("%d messages, want 300", got)
 	}
 	s.Close()

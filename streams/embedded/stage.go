@@ -16,11 +16,11 @@ import (
 // Atomic batches are how a single node groups syncs: one for a batch instead of one for each message.
 // But before it commits a batch the server stages it in a store of its own (a dozen files and folders,
 // made, synced and deleted: about 10 ms), only so that a batch half written at a crash is completed at
-// the next start. The hub does not need that: a batch without an ack is sent again under the same ids.
+// the next start. The hub does not need that: deliveries without an ack are sent again under the same ids.
 // So the staging folder of a stream is a link into memory, where staging costs 1 ms. The stream's own
 // write and its sync before the ack are as ever. After a kill the staged batch is still there and is
 // completed; after a power cut it is gone, and its unacknowledged half stays in the stream, where the
-// recorder recognises the repeats.
+// receivers recognise the repeats.
 
 const memory = "/dev/shm"
 
@@ -67,9 +67,7 @@ func (s *Server) stage(ctx context.Context, storeDir string) {
 	s.staging = dir
 	// Often at first: a link must be there before the first batch, or wait for a moment without one.
 	for wait := 2 * time.Millisecond; ; wait = min(wait+wait/8, time.Second) {
-		for _, stream := range []string{streams.Intake, streams.Delivery} {
-			linkFolder(filepath.Join(dir, stream), filepath.Join(storeDir, "jetstream", "$G", "streams", stream, "batches"))
-		}
+		linkFolder(filepath.Join(dir, streams.Delivery), filepath.Join(storeDir, "jetstream", "$G", "streams", streams.Delivery, "batches"))
 		select {
 		case <-ctx.Done():
 			return

@@ -21,9 +21,10 @@ CREATE TABLE message (
 CREATE TABLE replay (
   epoch bigint NOT NULL,
   seq   bigint NOT NULL,
+  sub   bigint NOT NULL CHECK (sub >= 0),                -- message of the sequence
   org   uuid NOT NULL,
   hash  bytea NOT NULL CHECK (octet_length(hash) = 32),
-  PRIMARY KEY (epoch, seq)
+  PRIMARY KEY (epoch, seq, sub)
 );
 -- +goose StatementEnd
 
@@ -120,7 +121,7 @@ CREATE INDEX effect_org ON effect (org, number) WHERE org IS NOT NULL;
 CREATE TABLE quarantine (
   epoch  bigint NOT NULL,
   seq    bigint NOT NULL,
-  sub    bigint NOT NULL CHECK (sub >= 0),               -- unit of a batch Bundle
+  sub    bigint NOT NULL CHECK (sub >= 0),               -- message of the sequence, entry of a Bundle
   org    uuid NOT NULL,
   key_id uuid NOT NULL,
   code   text NOT NULL,

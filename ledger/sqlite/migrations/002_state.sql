@@ -21,9 +21,10 @@ CREATE TABLE message (
 CREATE TABLE replay (
   epoch INTEGER NOT NULL,
   seq   INTEGER NOT NULL,
+  sub   INTEGER NOT NULL CHECK (sub >= 0),              -- message of the sequence
   org   BLOB NOT NULL CHECK (length(org) = 16),
   hash  BLOB NOT NULL CHECK (length(hash) = 32),
-  PRIMARY KEY (epoch, seq)
+  PRIMARY KEY (epoch, seq, sub)
 ) STRICT, WITHOUT ROWID;
 -- +goose StatementEnd
 
@@ -121,7 +122,7 @@ CREATE INDEX effect_org ON effect (org, number) WHERE org IS NOT NULL;
 CREATE TABLE quarantine (
   epoch  INTEGER NOT NULL,
   seq    INTEGER NOT NULL,
-  sub    INTEGER NOT NULL CHECK (sub >= 0),               -- unit of a batch Bundle
+  sub    INTEGER NOT NULL CHECK (sub >= 0),               -- message of the sequence, entry of a Bundle
   org    BLOB NOT NULL CHECK (length(org) = 16),
   key_id BLOB NOT NULL CHECK (length(key_id) = 16),
   code   TEXT NOT NULL,

@@ -1,0 +1,57 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// statement is one prepared statement with its parameters in binary form.
+type statement struct {
+	name   string // of the prepared statement; stands for its text
+	text   string
+	params [][]byte
+}
+
+// statements are sent in one round trip and are one transaction.
+type statements []statement
+
+func (q *statements) add(name, text string, params ...[]byte) {
+	*q = append(*q, statement{name, text, params})
+}
+
+// binaryFormat says that every parameter is in binary form.
+func binaryFormat() []int16 { return []int16{1} }
+
+// run sends q as one implicit transaction. Statements that the connection does not know yet are
+// prepared before.
+func (d db) run(ctx context.Context, q statements, what string) error {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return refuse(err, what)
+	}
+	defer conn.Release()
+	for _, s := range q {
+		if _, err := conn.Conn().Prepare(ctx, s.name, s.text); err != nil {
+			return refuse(err, what)
+		}
+	}
+	pipeline := conn.Conn().PgConn().StartPipeline(ctx)
+	for _, s := range q {
+		pipeline.SendQueryPrepared(s.name, s.params, binaryFormat(), nil)
+	}
+	err = pipeline.Sync()
+	for err == nil {
+		var results any
+		if results, err = pipeline.GetResults(); err != nil || results == nil {
+			break
+		}
+		if r, ok := results.(*pgconn.ResultReader); ok {
+			_, err = r.Close()
+		}
+	}
+	if closed := pipeline.Close(); err == nil {
+		err = closed
+	}
+	return refuse(err, what)
+}
