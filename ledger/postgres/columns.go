@@ -33,12 +33,6 @@ func maybeHash(h *ledger.Hash) []byte {
 	return h[:]
 }
 
-func maybeIndex(n uint64) pgtype.Int8 {
-	return pgtype.Int8{Int64: int64(n), Valid: n != ledger.NoIndex}
-}
-
-func maybeTime(ms int64) pgtype.Int8 { return pgtype.Int8{Int64: ms, Valid: ms != 0} }
-
 // blob is never NULL.
 func blob(b []byte) []byte {
 	if b == nil {
