@@ -70,8 +70,13 @@ func brokenAnyway() map[string]string {
 		"gematik-refserver/signature.json":                                                                                              "RX_RESOURCE_TYPE", // Signature is a data type
 		"microsoft-fhir-server/Bundle-BatchWithConditionalUpdateByIdentifier.json":                                                      "RX_VALUE",         // an empty system
 		"microsoft-fhir-server/Bundle-BatchWithDuplicatedItems.json":                                                                    "bdl-7",
-		"microsoft-fhir-server/Bundle-FhirPatch.json":                                                                                   "RX_VALUE",     // relative fullUrl, three times the same
-		"microsoft-fhir-server/Bundle-TransactionWithPOSTFullUrlMatchesWithPUTRequestUrl.json":                                          "RX_VALUE",     // relative fullUrl
+		"microsoft-fhir-server/Bundle-FhirPatch.json":                                                                                   "RX_VALUE",          // relative fullUrl, three times the same
+		"microsoft-fhir-server/Bundle-TransactionWithPOSTFullUrlMatchesWithPUTRequestUrl.json":                                          "RX_VALUE",          // relative fullUrl
+		"microsoft-fhir-server/Medication.json":                                                                                         "dom-3",             // nothing refers to what it contains
+		"microsoft-fhir-server/medicinalproductcontraindication-questionnaire.json":                                                     "RX_REQUIRED",       // items without linkId
+		"hl7-r4-examples/MedicationRequest-medrx0301.json":                                                                              "RX_REFERENCE_TYPE", // dispenseRequest.performer is an Organization, not a Practitioner
+		"hl7-r4-examples/Observation-clinical-gender.json":                                                                              "RX_REFERENCE_TYPE",
+		"gofhir-validator/m9-references__valid-bundle-fullurl-id.json":                                                                  "bdl-8",
 		"microsoft-fhir-server/Patient.json":                                                                                            "RX_VALUE",     // an instant without a zone
 		"nhs-eps/spec__errors__prescription-order-update__bundle-success.json":                                                          "RX_VALUE",     // an empty display
 		"nhs-tracker/prescriptionSearch__200_NoResults.json":                                                                            "RX_STRUCTURE", // an empty entry array

@@ -118,5 +118,6 @@ func TestDefinitionsFit(t *testing.T) {
 }
 
 func isResourceSlot(typ, property string) bool {
-	return property == "contained" || typ == "Bundle.entry" && property == "resource" || typ == "Bundle.entry.response" && property == "outcome"
+	return property == "contained" || property == "resource" && (typ == "Bundle.entry" || typ == "Parameters.parameter") ||
+		typ == "Bundle.entry.response" && property == "outcome"
 }

@@ -24,7 +24,7 @@ func TestOutcome(t *testing.T) {
 		"syntax":        judged(t, "{\n  \"resourceType\": \"MedicationRequest\",\n}"),
 		"duplicate-key": judged(t, strings.Replace(source, `"intent"`, `"status": "draft", "intent"`, 1)),
 		"invalid":       judged(t, strings.NewReplacer(`"active"`, `"aktiv"`, `"2026-12-17"`, `"soon"`, `"priority"`, `"Priority"`).Replace(source)),
-		"incomplete":    judged(t, strings.Replace(source, `"requester": {"reference": "#doc"},`, ``, 1)),
+		"incomplete":    judged(t, strings.Replace(source, `"requester"`, `"recorder"`, 1)),
 		"two-patients":  judged(t, bundle("collection", res(mr(ofPatient1))+","+res(mr(`,"id":"b","subject":{"reference":"Patient/2"}`)))),
 		"internal":      {fhir.IssueOf(errors.New("pq: Ada Okafor is not unique"))},
 		"busy":          {fhir.IssueOf(fmt.Errorf("store: %w", fault.Of(fault.CodeBusy)))},

@@ -3,23 +3,46 @@ package fhir
 import (
 	"strings"
 	"sync"
+
+	"github.com/dosewire/dosewire/fhir/definitions"
 )
 
-// typeDef is one FHIR type. Elements are numbered, so that a set of them is one word.
+// typeDef is one FHIR type. Elements are numbered, so that a set of them is one word (the largest type
+// of R4 has 54).
 type typeDef struct {
 	name     string
 	resource bool              // carries resourceType
 	members  map[string]member // by JSON property name, choices spelled out
 	elements []elementDef
 	required uint64 // bit set of elements
+	rules    []*rule
 }
 
 // elementDef is what FHIR calls an element; a choice is one element with several members.
 type elementDef struct {
-	name   string // as in FHIRPath, without [x]
-	choice bool
-	many   bool
-	codes  map[string]struct{} // required binding, nil if none
+	name    string // as in FHIRPath, without [x]
+	choice  bool
+	many    bool
+	codes   set                    // required binding of a code, nil if none
+	systems map[string]set         // required binding of a Coding or CodeableConcept: codes by system
+	targets set                    // what a Reference may lead to, nil for anything
+	form    func(text []byte) bool // of a code whose value set cannot be listed, nil if none
+	rules   []*rule
+}
+
+type set map[string]struct{}
+
+func setOf(text, separator string) set {
+	s := set{}
+	for member := range strings.SplitSeq(text, separator) {
+		s[member] = struct{}{}
+	}
+	return s
+}
+
+func (s set) has(member string) bool {
+	_, ok := s[member]
+	return ok
 }
 
 // member is one JSON property: which element it is, and of what type.
@@ -32,37 +55,43 @@ type member struct {
 func (m member) simple() bool   { return m.primitive != noPrimitive }
 func (m member) resource() bool { return m.primitive == noPrimitive && m.def == nil }
 
-// types is the parsed table. It is made once and only read.
-var types = sync.OnceValue(func() map[string]*typeDef { return parseTypes(definitions) })
+// table is made once, when the first document is judged, and then only read. (Not a sync.OnceValue: the
+// rules in it lead back to types, which an initialiser must not.)
+var table struct {
+	once  sync.Once
+	types map[string]*typeDef
+}
 
-// parseTypes reads the notation that definitions.go explains.
+func types() map[string]*typeDef {
+	table.once.Do(func() { table.types = parseTypes(definitions.Text()) })
+	return table.types
+}
+
+// parseTypes reads the notation that package definitions explains. A parent stands before its children.
 func parseTypes(text string) map[string]*typeDef {
-	all := map[string]*typeDef{}
-	parents := map[string]string{}
-	var lines [][2]string // type, element line
-	current := ""
+	all := make(map[string]*typeDef, 700)
 	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		switch {
-		case len(fields) == 0:
-		case line[0] != ' ':
-			current = fields[0]
-			all[current] = &typeDef{name: current, resource: current == "Resource", members: map[string]member{}}
-			if len(fields) == 3 {
-				parents[current] = fields[2]
-			}
-			lines = append(lines, [2]string{current, ""})
-		default:
-			lines = append(lines, [2]string{current, line})
+		if line[0] != ' ' {
+			name := line[:strings.IndexAny(line, " \n")]
+			all[name] = &typeDef{name: name, resource: name == "Resource"}
 		}
 	}
-	for _, l := range lines { // a parent stands before its children
-		def := all[l[0]]
-		if l[1] == "" {
-			def.inherit(all[parents[l[0]]])
+	registry := rules()
+	var current *typeDef
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if line[0] == ' ' {
+			current.add(all, fields, registry)
 			continue
 		}
-		def.add(all, strings.Fields(l[1]))
+		current = all[fields[0]]
+		if len(fields) > 2 && fields[1] == "<" {
+			current.inherit(all[fields[2]])
+		}
+		if current.members == nil {
+			current.members = map[string]member{}
+		}
+		current.rules = rulesOf(registry, current.name, fields)
 	}
 	return all
 }
@@ -72,36 +101,31 @@ func (t *typeDef) inherit(parent *typeDef) {
 		return
 	}
 	t.resource = parent.resource
-	t.elements = append(t.elements, parent.elements...)
+	t.elements = append(make([]elementDef, 0, len(parent.elements)+16), parent.elements...)
 	t.required = parent.required
+	t.members = make(map[string]member, len(parent.members)+16)
 	for name, m := range parent.members {
 		t.members[name] = m
 	}
 }
 
 // add reads one element line.
-func (t *typeDef) add(all map[string]*typeDef, fields []string) {
+func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[string]*rule) {
 	name, choice := strings.CutSuffix(fields[0], "[x]")
-	e := elementDef{name: name, choice: choice}
+	e := elementDef{name: name, choice: choice, rules: rulesOf(registry, t.name, fields)}
 	index := len(t.elements)
-	for i, f := range fields[2:] {
-		switch f {
-		case "!":
-			t.required |= 1 << index
-		case "*":
-			e.many = true
-		case "+":
-			e.many = true
-			t.required |= 1 << index
-		case ":":
-			e.codes = map[string]struct{}{}
-			for code := range strings.SplitSeq(fields[i+3], "|") {
-				e.codes[code] = struct{}{}
-			}
-		}
+	if fields[2] == "!" || fields[2] == "+" {
+		t.required |= 1 << index
 	}
-	t.elements = append(t.elements, e)
+	e.many = fields[2] == "*" || fields[2] == "+"
+	if len(fields) > 4 && fields[3] == ":" {
+		e.bind(fields[4])
+	}
 	for typ := range strings.SplitSeq(fields[1], "|") {
+		typ, targets, ok := strings.Cut(typ, "(")
+		if ok {
+			e.targets = setOf(strings.TrimSuffix(targets, ")"), "+")
+		}
 		property := name
 		if choice {
 			property += strings.ToUpper(typ[:1]) + typ[1:]
@@ -113,48 +137,47 @@ func (t *typeDef) add(all map[string]*typeDef, fields []string) {
 		if typ == "Resource" {
 			m.def = nil // whichever it says it is
 		}
+		if m.primitive == pCode && e.codes == nil {
+			e.form = formOf(t.name, name)
+		}
 		t.members[property] = m
 	}
+	t.elements = append(t.elements, e)
 }
 
-// isResourceType reports whether R4 has a resource of that name.
-func isResourceType(name string) bool {
-	_, ok := resourceTypes()[name]
-	return ok
-}
-
-var resourceTypes = sync.OnceValue(func() map[string]struct{} {
-	all := map[string]struct{}{}
-	for name := range strings.FieldsSeq(resourceTypeNames) {
-		all[name] = struct{}{}
+// bind reads the codes of a required binding: "a|b", or "system#a|b;system#c".
+func (e *elementDef) bind(text string) {
+	if !strings.Contains(text, "#") {
+		e.codes = setOf(text, "|")
+		return
 	}
-	return all
-})
+	e.systems = map[string]set{}
+	for part := range strings.SplitSeq(text, ";") {
+		system, codes, _ := strings.Cut(part, "#")
+		e.systems[system] = setOf(codes, "|")
+	}
+}
 
-// resourceTypeNames is http://hl7.org/fhir/ValueSet/resource-types 4.0.1 without the abstract ones.
-const resourceTypeNames = `
-Account ActivityDefinition AdverseEvent AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic
-Binary BiologicallyDerivedProduct BodyStructure Bundle CapabilityStatement CarePlan CareTeam CatalogEntry
-ChargeItem ChargeItemDefinition Claim ClaimResponse ClinicalImpression CodeSystem Communication
-CommunicationRequest CompartmentDefinition Composition ConceptMap Condition Consent Contract Coverage
-CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue Device DeviceDefinition DeviceMetric
-DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference EffectEvidenceSynthesis
-Encounter Endpoint EnrollmentRequest EnrollmentResponse EpisodeOfCare EventDefinition Evidence
-EvidenceVariable ExampleScenario ExplanationOfBenefit FamilyMemberHistory Flag Goal GraphDefinition Group
-GuidanceResponse HealthcareService ImagingStudy Immunization ImmunizationEvaluation
-ImmunizationRecommendation ImplementationGuide InsurancePlan Invoice Library Linkage List Location Measure
-MeasureReport Media Medication MedicationAdministration MedicationDispense MedicationKnowledge
-MedicationRequest MedicationStatement MedicinalProduct MedicinalProductAuthorization
-MedicinalProductContraindication MedicinalProductIndication MedicinalProductIngredient
-MedicinalProductInteraction MedicinalProductManufactured MedicinalProductPackaged
-MedicinalProductPharmaceutical MedicinalProductUndesirableEffect MessageDefinition MessageHeader
-MolecularSequence NamingSystem NutritionOrder Observation ObservationDefinition OperationDefinition
-OperationOutcome Organization OrganizationAffiliation Parameters Patient PaymentNotice PaymentReconciliation
-Person PlanDefinition Practitioner PractitionerRole Procedure Provenance Questionnaire QuestionnaireResponse
-RelatedPerson RequestGroup ResearchDefinition ResearchElementDefinition ResearchStudy ResearchSubject
-RiskAssessment RiskEvidenceSynthesis Schedule SearchParameter ServiceRequest Slot Specimen SpecimenDefinition
-StructureDefinition StructureMap Subscription Substance SubstanceNucleicAcid SubstancePolymer
-SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial SubstanceSpecification SupplyDelivery
-SupplyRequest Task TerminologyCapabilities TestReport TestScript ValueSet VerificationResult
-VisionPrescription
-`
+// rulesOf finds the functions of the constraints that a line names.
+func rulesOf(registry map[string]*rule, typ string, fields []string) []*rule {
+	if len(fields) < 2 || fields[len(fields)-2] != "=" {
+		return nil
+	}
+	var found []*rule
+	for key := range strings.SplitSeq(fields[len(fields)-1], ",") {
+		r, ok := registry[typ+" "+key]
+		if !ok {
+			r, ok = registry[key]
+		}
+		if ok {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// isResourceType reports whether R4 has a resource of that name that can stand for itself.
+func isResourceType(name string) bool {
+	def, ok := types()[name]
+	return ok && def.resource && name != "Resource" && name != "DomainResource"
+}

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -9,13 +10,13 @@ import (
 // maxIssues bounds an answer.
 const maxIssues = 100
 
-// Validate judges the document against FHIR R4: all issues at once, at most 100, none for absent
-// optional elements. nil means valid.
+// Validate judges the document against base FHIR R4: all issues at once, at most 100, one for each fault
+// and none for absent optional elements. nil means valid.
 //
-// The types of definitions.go are judged in full: names, JSON form, cardinality, required codes, the
-// form of primitives, choices, primitive extensions. A resource of another type inside a Bundle or
-// contained is judged for what holds everywhere. A modifierExtension is refused wherever it stands:
-// by its nature it may turn the meaning of what the hub reads.
+// Judged are names, JSON form, cardinality, choices, primitives and their extensions, required bindings,
+// the types that references may lead to, contained resources, narratives, and every error-level constraint
+// of the types that a prescription hub meets (see rules). A modifierExtension is refused wherever it
+// stands: by its nature it may turn the meaning of what is read.
 func Validate(d *Document) []Issue {
 	v := &validator{doc: d}
 	v.resource(d.root())
@@ -40,13 +41,25 @@ func (v *validator) fail(code fault.Code, e element, below string) {
 }
 
 // broken reports a constraint of the specification by its own name.
-func (v *validator) broken(constraint, text string, e element) {
+func (v *validator) broken(r *rule, e element) {
 	if v.full() {
 		return
 	}
 	issue := remark("error", fault.CodeInvariant, e, "").on(e)
-	issue.ID, issue.Text = constraint, text
+	issue.ID, issue.Text = r.key, r.text
 	v.issues = append(v.issues, issue)
+}
+
+// apply judges constraints at an element.
+func (v *validator) apply(rules []*rule, e element) {
+	for _, r := range rules {
+		switch {
+		case r.judge != nil:
+			r.judge(v, e, r)
+		case !r.holds(e):
+			v.broken(r, e)
+		}
+	}
 }
 
 // resource judges a resource that is not contained: it is its own home.
@@ -72,18 +85,11 @@ func (v *validator) typed(e element) {
 		v.fail(fault.CodeStructure, name, "")
 		return
 	}
-	def, ok := types()[name.text()]
-	switch {
-	case ok && def.resource && isResourceType(def.name):
-		v.object(e, def)
-		if def.name == "Bundle" {
-			v.fullURLs(e)
-		}
-	case isResourceType(name.text()):
-		v.other(e)
-	default:
+	if !isResourceType(name.text()) {
 		v.fail(fault.CodeResourceType, name, "")
+		return
 	}
+	v.object(e, types()[name.text()])
 }
 
 // object judges an object by its type.
@@ -119,7 +125,21 @@ func (v *validator) object(e element, def *typeDef) {
 		return
 	}
 	v.missing(e, def, def.required&^seen)
-	v.constraints(e, def, children)
+	v.everywhere(e, def, children)
+	v.apply(def.rules, e)
+}
+
+// everywhere judges the constraints that every element or every extension has.
+func (v *validator) everywhere(e element, def *typeDef, children int) {
+	switch {
+	case !def.resource && children == 1 && e.member("id").present():
+		v.broken(&rule{key: "ele-1", text: "An element has a value or children besides its id."}, e)
+	case def.name == "Extension":
+		value := e.hasChoice("value")
+		if e.member("extension").present() == value {
+			v.broken(&rule{key: "ext-1", text: "An extension has either a value or extensions of its own."}, e)
+		}
+	}
 }
 
 // member finds what a property of a type is. under is true for the _name of a primitive.
@@ -183,9 +203,6 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 			return
 		}
 		v.value(item, found, def, under)
-		if def.name == "contained" {
-			v.containedRules(item)
-		}
 	}
 }
 
@@ -226,15 +243,51 @@ func (v *validator) value(e element, found member, def *elementDef, under bool) 
 	switch {
 	case under:
 		v.object(e, types()["Element"])
+		return
 	case found.simple():
 		v.simple(e, found.primitive, def)
 	case found.def != nil:
 		v.object(e, found.def)
+		v.bound(e, found.def, def)
 	case def.name == "contained":
 		v.typed(e)
+		if e.kind() == object && !e.member("id").present() {
+			v.fail(fault.CodeRequired, e, ".id")
+		}
 	default:
 		v.resource(e)
 	}
+	v.apply(def.rules, e)
+}
+
+// bound judges what an element asks of its value beyond its type: codes of a binding, targets.
+func (v *validator) bound(e element, typ *typeDef, def *elementDef) {
+	switch {
+	case e.kind() != object:
+	case typ.name == "Reference":
+		v.reference(e, def.targets)
+	case typ.name == "Coding" && strings.HasPrefix(e.member("system").text(), "#"): // a name for everybody, or none
+		v.fail(fault.CodeValue, e.member("system"), "")
+	case def.systems == nil:
+	case typ.name == "Coding":
+		if !def.allows(e) {
+			v.fail(fault.CodeCode, e, "")
+		}
+	case typ.name == "CodeableConcept":
+		for coding := range e.member("coding").items() {
+			if def.allows(coding) {
+				return
+			}
+		}
+		if !e.has("extension") {
+			v.fail(fault.CodeCode, e, "")
+		}
+	}
+}
+
+// allows reports whether a Coding is in the element's value set.
+func (d *elementDef) allows(coding element) bool {
+	return d.systems[coding.member("system").text()].has(coding.member("code").text())
 }
 
 func (v *validator) simple(e element, p primitive, def *elementDef) {
@@ -249,9 +302,12 @@ func (v *validator) simple(e element, p primitive, def *elementDef) {
 			text = unescape(text)
 		}
 	}
-	if !p.accepts(text) {
+	switch {
+	case !p.accepts(text), def.form != nil && !def.form(text):
 		v.fail(fault.CodeValue, e, "")
-	} else if def.codes != nil {
+	case p == pString && looksLikeHTML(text):
+		v.fail(fault.CodeMarkup, e, "")
+	case def.codes != nil:
 		if _, ok := def.codes[string(text)]; !ok {
 			v.fail(fault.CodeCode, e, "")
 		}

@@ -85,7 +85,9 @@ func TestValidate(t *testing.T) {
 
 		{"a contained resource that is not there", `"#doc"`, `"#nobody"`, "RX_REFERENCE MedicationRequest.requester.reference"},
 		{"a contained resource without id", `"id": "doc",`, ``, "RX_REQUIRED MedicationRequest.contained[1].id"},
-		{"a contained resource in a contained one", `"form": {"text": "capsule"}`, `"contained": [{"resourceType": "Substance", "id": "s"}]`, "dom-2 MedicationRequest.contained[2].contained"},
+		{"a contained resource in a contained one", `"form": {"text": "capsule"}`, `"manufacturer": {"reference": "#s"}, "contained": [{"resourceType": "Organization", "id": "s", "name": "n"}]`, "RX_REFERENCE MedicationRequest.contained[2].manufacturer.reference"},
+		{"a contained resource in a contained one, unused", `"form": {"text": "capsule"}`, `"text": {"status": "empty", "div": "<div>-</div>"}, "contained": [{"resourceType": "Organization", "id": "s", "name": "n"}]`, "dom-3 MedicationRequest.contained[2].contained[0]"},
+		{"a contained resource in a contained one, all of it", `"form": {"text": "capsule"}`, `"contained": [{"resourceType": "Patient", "id": "s", "extension": [{"url": "http://a.example", "valueReference": {"reference": "#"}}]}]`, "dom-2 MedicationRequest.contained[2].contained"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			source := string(ours(t, "medicationrequest.json"))
@@ -99,32 +101,36 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestValidateBundles: rules of Bundles, and of the types that the table does not have.
+// TestValidateBundles: rules of Bundles, and of what stands in them.
 func TestValidateBundles(t *testing.T) {
 	const patient = `{"fullUrl":"urn:uuid:00000000-0000-4000-8000-000000000001","resource":{"resourceType":"Patient","id":"a"}}`
-	other := func(body string) string { return bundle("collection", `{"resource":{"resourceType":"Flag",`+body+`}}`) }
+	const flag = `"status":"active","code":{"text":"x"},"subject":{"display":"x"}`
+	other := func(body string) string {
+		return bundle("collection", `{"resource":{"resourceType":"Flag",`+flag+","+body+`}}`)
+	}
 	for _, tc := range []struct{ rule, body, want string }{
 		{"a Bundle", bundle("collection", patient), ""},
 		{"a type of Bundle that R4 does not have", bundle("parcel", patient), "RX_CODE Bundle.type"},
 		{"an entry with an element of its own", bundle("collection", `{"id":"x","meta":{},"fullUrl":"urn:x:y"}`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].meta"},
 		{"a relative fullUrl", bundle("collection", `{"fullUrl":"Patient/a","resource":{"resourceType":"Patient"}}`), "RX_VALUE Bundle.entry[0].fullUrl"},
 		{"a fullUrl twice", bundle("collection", patient+","+patient), "bdl-7 Bundle.entry[1].fullUrl"},
-		{"#id leads nowhere from another entry", bundle("collection", `{"resource":{"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o"}],"managingOrganization":{"reference":"#o"}}},{"resource":{"resourceType":"Patient","managingOrganization":{"reference":"#o"}}}`), "RX_REFERENCE Bundle.entry[1].resource.managingOrganization.reference"},
+		{"#id leads nowhere from another entry", bundle("collection", `{"resource":{"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o","name":"n"}],"managingOrganization":{"reference":"#o"}}},{"resource":{"resourceType":"Patient","managingOrganization":{"reference":"#o"}}}`), "RX_REFERENCE Bundle.entry[1].resource.managingOrganization.reference"},
 		{"a Bundle in a Bundle", bundle("collection", `{"resource":`+bundle("searchset", `{"resource":{"resourceType":"Patient","sex":"f"}}`)+`}`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].resource.entry[0].resource.sex"},
 
-		{"another type, unknown elements and all", other(`"flagColour":"red","n":1.50,"list":[{"a":true}]`), ""},
+		{"another type", other(`"id":"f"`), ""},
+		{"another type: an element it has not", other(`"flagColour":"red"`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].resource.flagColour"},
 		{"an unknown type", bundle("collection", `{"resource":{"resourceType":"Banner"}}`), "RX_RESOURCE_TYPE Bundle.entry[0].resource.resourceType"},
 		{"another type: an id that is none", other(`"id":"a b"`), "RX_VALUE Bundle.entry[0].resource.id"},
-		{"another type: null", other(`"a":null`), "RX_STRUCTURE Bundle.entry[0].resource.a"},
-		{"another type: an empty object", other(`"a":{"b":{}}`), "RX_STRUCTURE Bundle.entry[0].resource.a.b"},
-		{"another type: an empty array", other(`"a":[]`), "RX_STRUCTURE Bundle.entry[0].resource.a"},
-		{"another type: an array in an array", other(`"a":[[1]]`), "RX_STRUCTURE Bundle.entry[0].resource.a[0]"},
-		{"another type: an empty string", other(`"a":""`), "RX_VALUE Bundle.entry[0].resource.a"},
+		{"another type: null", other(`"period":null`), "RX_STRUCTURE Bundle.entry[0].resource.period"},
+		{"another type: an empty object", other(`"period":{}`), "RX_STRUCTURE Bundle.entry[0].resource.period"},
+		{"another type: an empty array", other(`"category":[]`), "RX_STRUCTURE Bundle.entry[0].resource.category"},
+		{"another type: an array in an array", other(`"category":[[1]]`), "RX_STRUCTURE Bundle.entry[0].resource.category[0]"},
+		{"another type: an empty string", other(`"language":""`), "RX_VALUE Bundle.entry[0].resource.language"},
 		{"another type: comments", other(`"fhir_comments":["x"]`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].resource"},
-		{"another type: a modifierExtension", other(`"a":{"modifierExtension":[{"url":"http://a.example","valueCode":"x"}]}`), "RX_MODIFIER_EXTENSION Bundle.entry[0].resource.a.modifierExtension"},
+		{"another type: a modifierExtension", other(`"modifierExtension":[{"url":"http://a.example","valueCode":"x"}]`), "RX_MODIFIER_EXTENSION Bundle.entry[0].resource.modifierExtension"},
 		{"another type: an extension", other(`"extension":[{"uri":"http://a.example","valueCode":"x"}]`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].resource.extension[0].uri"},
-		{"another type: a resource inside", other(`"contained":[{"resourceType":"Patient","id":"p","sex":"f"}],"subject":{"reference":"#p"}`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].resource.contained[0].sex"},
-		{"another type: #id leads nowhere", other(`"subject":{"reference":"#p"}`), "RX_REFERENCE Bundle.entry[0].resource.subject.reference"},
+		{"another type: a resource inside", other(`"contained":[{"resourceType":"Patient","id":"p","sex":"f"}],"author":{"reference":"#p"}`), "RX_UNKNOWN_ELEMENT Bundle.entry[0].resource.contained[0].sex"},
+		{"another type: #id leads nowhere", other(`"author":{"reference":"#p"}`), "RX_REFERENCE Bundle.entry[0].resource.author.reference"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			if got := first(t, tc.body); got != tc.want {
@@ -209,7 +215,7 @@ func holding(typ, value string) string {
 		return `{"resourceType":"Patient","text":{"status":"generated","div":` + value + `}}`
 	}
 	if typ == "reference" && strings.Contains(value, `"#`) {
-		return `{"resourceType":"Patient","contained":[{"resourceType":"Patient","id":"p1"}],"managingOrganization":` + value + `}`
+		return `{"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"p1","name":"n"}],"managingOrganization":` + value + `}`
 	}
 	var name strings.Builder
 	for part := range strings.SplitSeq(typ, "_") {

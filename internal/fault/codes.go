@@ -28,15 +28,17 @@ const (
 	CodeNodes        Code = "RX_NODES"
 
 	// The FHIR content.
-	CodeResourceType Code = "RX_RESOURCE_TYPE"
-	CodeStructure    Code = "RX_STRUCTURE"
-	CodeUnknown      Code = "RX_UNKNOWN_ELEMENT"
-	CodeRequired     Code = "RX_REQUIRED"
-	CodeValue        Code = "RX_VALUE"
-	CodeCode         Code = "RX_CODE"
-	CodeInvariant    Code = "RX_INVARIANT"
-	CodeModifier     Code = "RX_MODIFIER_EXTENSION"
-	CodeReference    Code = "RX_REFERENCE"
+	CodeResourceType  Code = "RX_RESOURCE_TYPE"
+	CodeStructure     Code = "RX_STRUCTURE"
+	CodeUnknown       Code = "RX_UNKNOWN_ELEMENT"
+	CodeRequired      Code = "RX_REQUIRED"
+	CodeValue         Code = "RX_VALUE"
+	CodeCode          Code = "RX_CODE"
+	CodeInvariant     Code = "RX_INVARIANT"
+	CodeModifier      Code = "RX_MODIFIER_EXTENSION"
+	CodeReference     Code = "RX_REFERENCE"
+	CodeMarkup        Code = "RX_MARKUP"
+	CodeReferenceType Code = "RX_REFERENCE_TYPE"
 
 	// The hub's own rules.
 	CodeNoMessageID   Code = "RX_NO_MESSAGE_ID"
@@ -139,6 +141,8 @@ func Codes() []Entry {
 		{CodeInvariant, Invalid, 422, "invariant", "A rule of the FHIR specification is broken.", "Mend the element named in expression.", false},
 		{CodeModifier, Invalid, 422, "not-supported", "A modifierExtension is present that the hub does not understand.", "Remove it, or ask the operator to have it understood.", false},
 		{CodeReference, Invalid, 422, "invalid", "A reference inside the message leads nowhere.", "Add the resource or mend the reference.", false},
+		{CodeMarkup, Invalid, 422, "value", "A text holds what looks like HTML tags.", "Send plain text; formatted text belongs into the narrative.", false},
+		{CodeReferenceType, Invalid, 422, "structure", "A reference leads to a resource of a type that is not allowed there.", "Refer to one of the types that FHIR names for the element.", false},
 
 		{CodeNoMessageID, Invalid, 400, "required", "Nothing identifies this message.", "Send Idempotency-Key (REST), Nats-Msg-Id (NATS), MessageHeader.id, Bundle.identifier or a business identifier.", false},
 		{CodeMessageID, Invalid, 400, "value", "The message id does not begin with the sender's organisation id, or is too long.", "Use <organisation id>.<your id>, at most 256 bytes.", false},
