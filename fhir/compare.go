@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"math/big"
 	"strings"
 	"time"
@@ -9,9 +10,13 @@ import (
 // certainlyAfter reports whether date a lies after date b however what they leave open is filled in:
 // a day may be anywhere on earth, a month any of its days. FHIRPath would call such a comparison empty;
 // a prescription is not refused for it.
-func certainlyAfter(a, b string) bool {
-	earliest, _, ok := reach(a)
-	_, latest, ok2 := reach(b)
+func certainlyAfter(a, b element) bool {
+	first, second := a.inner(), b.inner()
+	if len(first) == 0 || len(second) == 0 || len(first) == len(second) && len(first) <= 10 && bytes.Compare(first, second) <= 0 {
+		return false // dates in order: nothing to work out
+	}
+	earliest, _, ok := reach(string(first))
+	_, latest, ok2 := reach(string(second))
 	return ok && ok2 && earliest.After(latest)
 }
 

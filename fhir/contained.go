@@ -1,6 +1,9 @@
 package fhir
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // What is contained in a resource (R4 §2.3.4). All of it is linear in the size of the resource.
 
@@ -28,19 +31,45 @@ func (v *validator) containedUnlabelled(e element, r *rule) {
 	}
 }
 
-// containedUsed: each is led to by some "#id", or leads to its container by "#".
+// containedUsed: each is led to by some "#id", or leads to its container.
 func (v *validator) containedUsed(e element, r *rule) {
 	contained := e.member("contained")
-	if !contained.present() {
+	if contained.count() > 64 {
+		v.manyContainedUsed(e, r)
 		return
 	}
+	var used uint64
+	for s := range e.within() {
+		n := s.node()
+		if n.kind != str || v.doc.body[n.start+1] != '#' {
+			continue
+		}
+		id, i := s.inner()[1:], 0
+		for c := range contained.items() {
+			if bytes.Equal(c.member("id").inner(), id) {
+				used |= 1 << i
+			}
+			i++
+		}
+	}
+	i := 0
+	for c := range contained.items() {
+		if used&(1<<i) == 0 && !refersBack(c, e) {
+			v.broken(r, c)
+		}
+		i++
+	}
+}
+
+// manyContainedUsed is the same with a set, which so few as usual are not worth.
+func (v *validator) manyContainedUsed(e element, r *rule) {
 	cited := set{}
 	for s := range e.within() {
 		if n := s.node(); n.kind == str && v.doc.body[n.start+1] == '#' {
 			cited[s.text()[1:]] = struct{}{}
 		}
 	}
-	for c := range contained.items() {
+	for c := range e.member("contained").items() {
 		if !cited.has(c.member("id").text()) && !refersBack(c, e) {
 			v.broken(r, c)
 		}

@@ -74,6 +74,13 @@ func (d *decoder) peek() byte {
 }
 
 func (d *decoder) space() {
+	if d.pos < len(d.body) && d.body[d.pos] > ' ' {
+		return
+	}
+	d.skip()
+}
+
+func (d *decoder) skip() {
 	for d.pos < len(d.body) {
 		switch d.body[d.pos] {
 		case ' ', '\n', '\t', '\r':
@@ -146,9 +153,14 @@ func (d *decoder) object(at int) error {
 		d.pos++
 		return nil
 	}
+	var given names
 	for {
+		i := len(d.nodes)
 		if err := d.member(); err != nil {
 			return err
+		}
+		if d.again(&given, at, i) {
+			return d.fail(fault.CodeDuplicateKey, int(d.nodes[i].keyStart)-1)
 		}
 		switch d.space(); d.peek() {
 		case ',':
@@ -156,7 +168,7 @@ func (d *decoder) object(at int) error {
 			d.space()
 		case '}':
 			d.pos++
-			return d.distinct(at)
+			return nil
 		default:
 			return d.fail(fault.CodeSyntax, d.pos)
 		}
@@ -252,42 +264,50 @@ func (d *decoder) digits() bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// few is the number of members up to which comparing all pairs beats a map.
-const few = 24
-
-// distinct refuses an object that gives a name twice, also when an escape hides it.
-func (d *decoder) distinct(at int) error {
-	var seen map[string]struct{}
-	count := 0
-	for i := at + 1; i < len(d.nodes); i = int(d.nodes[i].next) {
-		if count++; count == few {
-			seen = make(map[string]struct{}, 2*few)
-			for j := at + 1; j < i; j = int(d.nodes[j].next) {
-				seen[string(d.key(j))] = struct{}{}
-			}
-		}
-		key := d.key(i)
-		if d.given(seen, at, i, key) {
-			return d.fail(fault.CodeDuplicateKey, int(d.nodes[i].keyStart)-1)
-		}
-		if seen != nil {
-			seen[string(key)] = struct{}{}
-		}
-	}
-	return nil
+// names are the names that an object has given so far.
+type names struct {
+	marks uint64 // one bit for each, by its length and two letters: a free bit means a new name
+	count int
+	all   map[string]struct{} // from many names on
 }
 
-// given reports whether a member of the object at, before the one at i, has the name key.
-func (d *decoder) given(seen map[string]struct{}, at, i int, key []byte) bool {
-	if seen != nil {
-		_, ok := seen[string(key)]
-		return ok
+// many is the number of names from which a map beats comparing pairs.
+const many = 24
+
+// again reports whether the object at gives the name of its member i for the second time, also when an
+// escape hides it.
+func (d *decoder) again(n *names, at, i int) bool {
+	key := d.key(i)
+	if n.count++; n.count >= many {
+		return d.againOfMany(n, at, i, key)
+	}
+	mark := uint64(1)
+	if len(key) > 0 {
+		mark <<= (uint(len(key))*7 + uint(key[0]) + uint(key[len(key)-1])*5) & 63
+	}
+	if n.marks&mark == 0 {
+		n.marks |= mark
+		return false
 	}
 	for j := at + 1; j < i; j = int(d.nodes[j].next) {
 		if string(d.key(j)) == string(key) {
 			return true
 		}
 	}
+	return false
+}
+
+func (d *decoder) againOfMany(n *names, at, i int, key []byte) bool {
+	if n.all == nil {
+		n.all = make(map[string]struct{}, 2*many)
+		for j := at + 1; j < i; j = int(d.nodes[j].next) {
+			n.all[string(d.key(j))] = struct{}{}
+		}
+	}
+	if _, twice := n.all[string(key)]; twice {
+		return true
+	}
+	n.all[string(key)] = struct{}{}
 	return false
 }
 

@@ -77,6 +77,22 @@ func (e element) text() string {
 	}
 }
 
+// inner is text as bytes, without a copy where the string has no escape. Nobody may change it.
+func (e element) inner() []byte {
+	switch e.kind() {
+	case str:
+		n := e.node()
+		inner := e.doc.body[n.start+1 : n.end-1 : n.end-1]
+		if n.escaped {
+			return unescape(inner)
+		}
+		return inner
+	case number, boolean:
+		return e.raw()
+	}
+	return nil
+}
+
 // is compares a string's value.
 func (e element) is(s string) bool {
 	if e.kind() != str {

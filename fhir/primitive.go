@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // primitive is one of R4's simple types.
@@ -113,7 +114,7 @@ func (p primitive) accepts(v []byte) bool {
 	case pID:
 		return isID(v)
 	case pURI, pCanonical, pURL:
-		return len(v) > 0 && bytes.IndexFunc(v, unicode.IsSpace) < 0
+		return len(v) > 0 && !holdsSpace(v)
 	case pOID:
 		return isOID(v)
 	case pUUID:
@@ -131,8 +132,21 @@ func (p primitive) accepts(v []byte) bool {
 	case pBase64:
 		return isBase64(v)
 	default:
-		return len(bytes.TrimSpace(v)) > 0
+		return len(v) > 0 && v[0] > ' ' && v[0] < utf8.RuneSelf || len(bytes.TrimSpace(v)) > 0
 	}
+}
+
+// holdsSpace: white space of Unicode anywhere.
+func holdsSpace(v []byte) bool {
+	for _, c := range v {
+		if c >= utf8.RuneSelf {
+			return bytes.IndexFunc(v, unicode.IsSpace) >= 0
+		}
+		if c <= ' ' {
+			return true
+		}
+	}
+	return false
 }
 
 func integer(v []byte, least int64) bool {

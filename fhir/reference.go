@@ -12,7 +12,7 @@ import (
 // text names is what counts.
 func (v *validator) reference(e element, targets set) {
 	ref := e.member("reference")
-	text := ref.text()
+	text := ref.inner()
 	if !wholeURN(text) {
 		v.fail(fault.CodeValue, ref, "")
 		return
@@ -22,68 +22,105 @@ func (v *validator) reference(e element, targets set) {
 		v.fail(fault.CodeReference, ref, "")
 		return
 	}
-	said := e.member("type")
-	name := said.text()
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	switch {
-	case said.present() && !strings.Contains(said.text(), ":") && !isResourceType(name), // a logical model has a URL
-		isResourceType(name) && isResourceType(found) && name != found:
+	if said := e.member("type"); said.present() && !v.said(said, found) {
 		v.fail(fault.CodeReferenceType, said, "")
-	case targets == nil:
-	case isResourceType(found) && !targets.has(found):
+		return
+	} else if !ref.present() {
+		ref, found = said, v.typeNamed(said)
+	}
+	if targets != nil && found != nil && !targets.has(found.name) {
 		v.fail(fault.CodeReferenceType, ref, "")
-	case !ref.present() && isResourceType(name) && !targets.has(name):
-		v.fail(fault.CodeReferenceType, said, "")
 	}
 }
 
-// leadsTo is the type of what a reference leads to, "" when its text does not say. ok is false when it leads
+// said judges Reference.type: a type of R4, or the URL of a logical model, and the one that is led to.
+func (v *validator) said(said element, found *typeDef) bool {
+	named := v.typeNamed(said)
+	if named == nil {
+		return bytes.IndexByte(said.inner(), ':') >= 0
+	}
+	return found == nil || named == found
+}
+
+func (v *validator) typeNamed(said element) *typeDef {
+	name := said.inner()
+	return resourceNamed(name[bytes.LastIndexByte(name, '/')+1:])
+}
+
+// resourceNamed is the type of a resource, nil when R4 has none of that name.
+func resourceNamed(name []byte) *typeDef {
+	if def := types()[string(name)]; resourceType(def) {
+		return def
+	}
+	return nil
+}
+
+// leadsTo is the type of what a reference leads to, nil when its text does not say. ok is false when it leads
 // to a contained resource that is not there.
-func (v *validator) leadsTo(text string) (typ string, ok bool) {
-	id, local := strings.CutPrefix(text, "#")
+func (v *validator) leadsTo(text []byte) (typ *typeDef, ok bool) {
 	switch {
-	case !local:
-		return typeInURL(text), true
-	case id == "":
-		return v.home.member("resourceType").text(), true
+	case len(text) == 0 || text[0] != '#':
+		return resourceNamed(typeInURL(text)), true
+	case len(text) == 1:
+		return resourceNamed(v.home.member("resourceType").inner()), true
 	}
-	c, ok := v.containedByID()[id]
-	return c.member("resourceType").text(), ok
+	c, ok := v.containedNamed(text[1:])
+	return resourceNamed(c.member("resourceType").inner()), ok
 }
 
-func (v *validator) containedByID() map[string]element {
+// manyContained is the number of contained resources from which a map is made of them.
+const manyContained = 8
+
+// containedNamed finds the contained resource of the home with an id.
+func (v *validator) containedNamed(id []byte) (element, bool) {
 	if v.contained == nil {
-		v.contained = map[string]element{}
+		n := 0
 		for c := range v.home.member("contained").items() {
-			v.contained[c.member("id").text()] = c
+			if bytes.Equal(c.member("id").inner(), id) {
+				return c, true
+			}
+			if n++; n == manyContained {
+				v.mapContained()
+				break
+			}
 		}
 	}
-	return v.contained
+	c, ok := v.contained[string(id)]
+	return c, ok
 }
 
-// typeInURL is the type in [base/]Type/id[/_history/version], "" when the text is no such URL.
-func typeInURL(url string) string {
-	url, _, _ = strings.Cut(url, "/_history/")
-	id := strings.LastIndexByte(url, '/')
-	if id < 0 || strings.ContainsAny(url, "?#") {
-		return ""
+func (v *validator) mapContained() {
+	v.contained = map[string]element{}
+	for c := range v.home.member("contained").items() {
+		v.contained[c.member("id").text()] = c
+	}
+}
+
+// typeInURL is the type in [base/]Type/id[/_history/version], nil when the text is no such URL.
+func typeInURL(url []byte) []byte {
+	if i := bytes.Index(url, []byte("/_history/")); i >= 0 {
+		url = url[:i]
+	}
+	id := bytes.LastIndexByte(url, '/')
+	if id < 0 || bytes.ContainsAny(url, "?#") {
+		return nil
 	}
 	rest := url[:id]
-	return rest[strings.LastIndexByte(rest, '/')+1:]
+	return rest[bytes.LastIndexByte(rest, '/')+1:]
 }
 
 // wholeURN: what says that it is a urn:uuid has a UUID (RFC 4122 §3).
-func wholeURN(text string) bool {
-	uuid, ok := strings.CutPrefix(text, "urn:uuid:")
+func wholeURN(text []byte) bool {
+	uuid, ok := bytes.CutPrefix(text, []byte("urn:uuid:"))
 	if !ok {
 		return true
 	}
 	if len(uuid) != 36 {
 		return false
 	}
-	for i := range len(uuid) {
+	for i, c := range uuid {
 		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (uuid[i] == '-') || !dash && !isHex(uuid[i]) {
+		if dash != (c == '-') || !dash && !isHex(c) {
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ import "strings"
 // rule is one constraint of the specification, under its own key. Exactly one of holds and judge is set.
 type rule struct {
 	key, text string
+	when      []string                         // of a type's rule: it holds when none of these elements is there; nil = always judged
 	holds     func(element) bool               // false: broken at the element
 	judge     func(*validator, element, *rule) // reports by itself, where one element has several faults
 }
@@ -15,9 +16,9 @@ const ucum = "http://unitsofmeasure.org"
 // key twice. ele-1, ext-1 and ref-1 are judged where elements, extensions and references are.
 func rules() map[string]*rule {
 	all := map[string]*rule{}
-	add := func(name, text string, holds func(element) bool) {
+	add := func(name, text string, holds func(element) bool, when ...string) {
 		key := name[strings.LastIndexByte(name, ' ')+1:]
-		all[name] = &rule{key: key, text: text, holds: holds}
+		all[name] = &rule{key: key, text: text, holds: holds, when: when}
 	}
 	quantityRules(add)
 	timingRules(add)
@@ -25,11 +26,11 @@ func rules() map[string]*rule {
 	resourceRules(add)
 	bundleRules(add)
 	for _, r := range []*rule{
-		{key: "dom-2", text: "A contained resource contains no other resources.", judge: (*validator).containedAlone},
-		{key: "dom-3", text: "A contained resource is referred to, or refers to the resource that contains it.", judge: (*validator).containedUsed},
-		{key: "dom-4", text: "A contained resource has no versionId and no lastUpdated.", judge: (*validator).containedUnversioned},
-		{key: "dom-5", text: "A contained resource has no security label of its own.", judge: (*validator).containedUnlabelled},
-		{key: "bdl-7", text: "A fullUrl is unique in its Bundle.", judge: (*validator).fullURLs},
+		{key: "dom-2", when: []string{"contained"}, text: "A contained resource contains no other resources.", judge: (*validator).containedAlone},
+		{key: "dom-3", when: []string{"contained"}, text: "A contained resource is referred to, or refers to the resource that contains it.", judge: (*validator).containedUsed},
+		{key: "dom-4", when: []string{"contained"}, text: "A contained resource has no versionId and no lastUpdated.", judge: (*validator).containedUnversioned},
+		{key: "dom-5", when: []string{"contained"}, text: "A contained resource has no security label of its own.", judge: (*validator).containedUnlabelled},
+		{key: "bdl-7", when: []string{"entry"}, text: "A fullUrl is unique in its Bundle.", judge: (*validator).fullURLs},
 		{key: "txt-1", text: "The narrative is XHTML with formatting elements and attributes only.", judge: (*validator).narrative},
 	} {
 		all[r.key] = r
@@ -37,8 +38,8 @@ func rules() map[string]*rule {
 	return all
 }
 
-// adder names a rule, says it in words, and gives what must hold.
-type adder func(name, text string, holds func(element) bool)
+// adder names a rule, says it in words, and gives what must hold when one of some elements is there.
+type adder func(name, text string, holds func(element) bool, when ...string)
 
 // implies: if the first is there, so is one of the others.
 func implies(if1 string, then ...string) func(element) bool {
@@ -88,25 +89,25 @@ func (e element) coded(system string, codes ...string) bool {
 }
 
 func quantityRules(add adder) {
-	add("qty-3", "If there is a code for the unit, there is a system.", implies("code", "system"))
+	add("qty-3", "If there is a code for the unit, there is a system.", implies("code", "system"), "code")
 	add("drt-1", "A duration with a code has a value, and its system is UCUM.", func(e element) bool {
 		return !e.has("code") || e.has("value") && e.member("system").is(ucum)
-	})
+	}, "code")
 	ucumOnly := func(e element) bool {
 		return (e.has("code") || !e.has("value")) && (!e.has("system") || e.member("system").is(ucum))
 	}
-	add("dis-1", "A distance with a value has a code, and its system is UCUM.", ucumOnly)
+	add("dis-1", "A distance with a value has a code, and its system is UCUM.", ucumOnly, "value", "system")
 	add("age-1", "An age with a value has a code, its system is UCUM, and it is positive.", func(e element) bool {
 		value := e.member("value")
 		zero := decimalOf(value) != nil && decimalOf(value).Sign() <= 0
 		return ucumOnly(e) && !zero
-	})
+	}, "value", "system")
 	add("cnt-3", "A count with a value has the code 1, its system is UCUM, and it is whole.", func(e element) bool {
 		return ucumOnly(e) && (!e.has("code") || e.member("code").is("1")) && !strings.Contains(e.member("value").text(), ".")
 	})
 	add("rng-2", "The low end of a range is not above the high end.", func(e element) bool {
 		return !exceeds(e.member("low"), e.member("high"))
-	})
+	}, "low")
 	add("rat-1", "A ratio has a numerator and a denominator, or neither and an extension.", func(e element) bool {
 		n, d := e.has("numerator"), e.has("denominator")
 		return n == d && (n || e.has("extension"))
@@ -114,13 +115,13 @@ func quantityRules(add adder) {
 }
 
 func timingRules(add adder) {
-	add("tim-1", "If there is a duration, there is its unit.", implies("duration", "durationUnit"))
-	add("tim-2", "If there is a period, there is its unit.", implies("period", "periodUnit"))
-	add("tim-4", "A duration is not negative.", func(e element) bool { return !negative(e.member("duration")) })
-	add("tim-5", "A period is not negative.", func(e element) bool { return !negative(e.member("period")) })
-	add("tim-6", "If there is a periodMax, there is a period.", implies("periodMax", "period"))
-	add("tim-7", "If there is a durationMax, there is a duration.", implies("durationMax", "duration"))
-	add("tim-8", "If there is a countMax, there is a count.", implies("countMax", "count"))
+	add("tim-1", "If there is a duration, there is its unit.", implies("duration", "durationUnit"), "duration")
+	add("tim-2", "If there is a period, there is its unit.", implies("period", "periodUnit"), "period")
+	add("tim-4", "A duration is not negative.", func(e element) bool { return !negative(e.member("duration")) }, "duration")
+	add("tim-5", "A period is not negative.", func(e element) bool { return !negative(e.member("period")) }, "period")
+	add("tim-6", "If there is a periodMax, there is a period.", implies("periodMax", "period"), "periodMax")
+	add("tim-7", "If there is a durationMax, there is a duration.", implies("durationMax", "duration"), "durationMax")
+	add("tim-8", "If there is a countMax, there is a count.", implies("countMax", "count"), "countMax")
 	add("tim-9", "If there is an offset, there is a when that is not a meal itself.", func(e element) bool {
 		if !e.has("offset") {
 			return true
@@ -132,22 +133,22 @@ func timingRules(add adder) {
 			}
 		}
 		return e.has("when")
-	})
-	add("tim-10", "A time of day and a when exclude each other.", notBoth("timeOfDay", "when"))
+	}, "offset")
+	add("tim-10", "A time of day and a when exclude each other.", notBoth("timeOfDay", "when"), "when")
 	add("per-1", "The start of a period is not after its end.", func(e element) bool {
-		return !certainlyAfter(e.member("start").text(), e.member("end").text())
-	})
+		return !certainlyAfter(e.member("start"), e.member("end"))
+	}, "end")
 }
 
 func dataTypeRules(add adder) {
-	add("cpt-2", "A contact point with a value has a system.", implies("value", "system"))
-	add("att-1", "An attachment with data has a contentType.", implies("data", "contentType"))
+	add("cpt-2", "A contact point with a value has a system.", implies("value", "system"), "value")
+	add("att-1", "An attachment with data has a contentType.", implies("data", "contentType"), "data")
 	add("exp-1", "An expression has its text or a reference.", anyOf("expression", "reference"))
 	exactlyOne := func(e element) bool { return e.has("path") != e.has("searchParam") }
 	add("drq-1", "There is either a path or a searchParam.", exactlyOne)
 	add("drq-2", "There is either a path or a searchParam.", exactlyOne)
-	add("trd-1", "A trigger has a timing or data, not both.", func(e element) bool { return !e.has("data") || !e.hasChoice("timing") })
-	add("trd-2", "A trigger has a condition only with data.", implies("condition", "data"))
+	add("trd-1", "A trigger has a timing or data, not both.", func(e element) bool { return !e.has("data") || !e.hasChoice("timing") }, "data")
+	add("trd-2", "A trigger has a condition only with data.", implies("condition", "data"), "condition")
 	add("trd-3", "A named event has a name, a periodic one a timing, a data event data.", func(e element) bool {
 		kind := e.member("type").text()
 		switch {
@@ -162,11 +163,11 @@ func dataTypeRules(add adder) {
 
 func resourceRules(add adder) {
 	add("mdd-1", "whenHandedOver is not before whenPrepared.", func(e element) bool {
-		return !certainlyAfter(e.member("whenPrepared").text(), e.member("whenHandedOver").text())
-	})
+		return !certainlyAfter(e.member("whenPrepared"), e.member("whenHandedOver"))
+	}, "whenPrepared")
 	add("Task inv-1", "lastModified is not before authoredOn.", func(e element) bool {
-		return !certainlyAfter(e.member("authoredOn").text(), e.member("lastModified").text())
-	})
+		return !certainlyAfter(e.member("authoredOn"), e.member("lastModified"))
+	}, "lastModified")
 	add("Parameters.parameter inv-1", "A parameter has exactly one of value, resource and part.", func(e element) bool {
 		n := 0
 		for _, has := range []bool{e.hasChoice("value"), e.has("resource"), e.has("part")} {
@@ -189,17 +190,17 @@ func resourceRules(add adder) {
 	})
 	add("ait-2", "There is no clinicalStatus when it was entered in error.", func(e element) bool {
 		return !e.has("clinicalStatus") || !e.member("verificationStatus").coded(allergy, "entered-in-error")
-	})
+	}, "clinicalStatus")
 	add("con-1", "A stage has a summary or an assessment.", anyOf("summary", "assessment"))
 	add("con-2", "Evidence has a code or a detail.", anyOf("code", "detail"))
 	add("con-4", "An abated condition is inactive, resolved or in remission.", func(e element) bool {
 		return !e.hasChoice("abatement") || e.member("clinicalStatus").coded(
 			"http://terminology.hl7.org/CodeSystem/condition-clinical", "resolved", "remission", "inactive")
-	})
+	}, "abatement")
 	add("con-5", "There is no clinicalStatus when it was entered in error.", func(e element) bool {
 		return !e.has("clinicalStatus") || !e.member("verificationStatus").coded(condition, "entered-in-error")
-	})
-	add("sev-1", "An entity has a name or a query, not both.", notBoth("name", "query"))
+	}, "clinicalStatus")
+	add("sev-1", "An entity has a name or a query, not both.", notBoth("name", "query"), "query")
 	add("ppc-1", "A consent has a policy or a policyRule.", anyOf("policy", "policyRule"))
 	// R4 states these with the system 'something'; by the letter no consent breaks them.
 	for key, code := range map[string]string{"ppc-2": "patient-privacy", "ppc-3": "research", "ppc-4": "adr", "ppc-5": "treatment"} {
@@ -208,5 +209,5 @@ func resourceRules(add adder) {
 		})
 	}
 	add("cmp-1", "A section has text, entries or sections.", anyOf("text", "entry", "section"))
-	add("cmp-2", "A section with entries has no emptyReason.", notBoth("emptyReason", "entry"))
+	add("cmp-2", "A section with entries has no emptyReason.", notBoth("emptyReason", "entry"), "emptyReason")
 }

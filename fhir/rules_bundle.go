@@ -17,26 +17,26 @@ func bundleRules(add adder) {
 	}
 	add("bdl-1", "There is a total only in a searchset or history.", func(e element) bool {
 		return !e.has("total") || typed(e, "searchset", "history")
-	})
+	}, "total")
 	add("bdl-2", "An entry has a search only in a searchset.", func(e element) bool {
 		return typed(e, "searchset") || !anyEntry(e, "search")
-	})
+	}, "entry")
 	add("bdl-3", "Each entry has a request in a batch, transaction or history, and in no other Bundle.", func(e element) bool {
 		if typed(e, "batch", "transaction", "history") {
 			return everyEntry(e, "request")
 		}
 		return !anyEntry(e, "request")
-	})
+	}, "entry")
 	add("bdl-4", "Each entry has a response in a batch-response, transaction-response or history, and in no other Bundle.", func(e element) bool {
 		if typed(e, "batch-response", "transaction-response", "history") {
 			return everyEntry(e, "response")
 		}
 		return !anyEntry(e, "response")
-	})
+	}, "entry")
 	add("bdl-5", "An entry has a resource, a request or a response.", anyOf("resource", "request", "response"))
 	add("bdl-8", "A fullUrl does not name a version.", func(e element) bool {
 		return !strings.Contains(e.member("fullUrl").text(), "/_history/")
-	})
+	}, "fullUrl")
 	add("bdl-9", "A document has an identifier with a system and a value.", func(e element) bool {
 		id := e.member("identifier")
 		return !typed(e, "document") || id.has("system") && id.has("value")

@@ -13,21 +13,30 @@ type typeDef struct {
 	name     string
 	resource bool              // carries resourceType
 	members  map[string]member // by JSON property name, choices spelled out
+	lookup   lookup            // the same, for the walk
 	elements []elementDef
 	required uint64 // bit set of elements
-	rules    []*rule
+	rules    []bound
+}
+
+// bound is a rule of a type, and the elements without which it holds anyway.
+type bound struct {
+	*rule
+	trigger uint64 // bit set; 0: always judged
 }
 
 // elementDef is what FHIR calls an element; a choice is one element with several members.
 type elementDef struct {
-	name    string // as in FHIRPath, without [x]
-	choice  bool
-	many    bool
-	codes   set                    // required binding of a code, nil if none
-	systems map[string]set         // required binding of a Coding or CodeableConcept: codes by system
-	targets set                    // what a Reference may lead to, nil for anything
-	form    func(text []byte) bool // of a code whose value set cannot be listed, nil if none
-	rules   []*rule
+	name     string // as in FHIRPath, without [x]
+	choice   bool
+	many     bool
+	modifier bool                   // modifierExtension
+	inside   bool                   // contained
+	codes    set                    // required binding of a code, nil if none
+	systems  map[string]set         // required binding of a Coding or CodeableConcept: codes by system
+	targets  set                    // what a Reference may lead to, nil for anything
+	form     func(text []byte) bool // of a code whose value set cannot be listed, nil if none
+	rules    []*rule
 }
 
 type set map[string]struct{}
@@ -91,9 +100,34 @@ func parseTypes(text string) map[string]*typeDef {
 		if current.members == nil {
 			current.members = map[string]member{}
 		}
-		current.rules = rulesOf(registry, current.name, fields)
+		for _, r := range rulesOf(registry, current.name, fields) {
+			current.rules = append(current.rules, bound{rule: r})
+		}
+	}
+	for _, def := range all {
+		def.finish()
 	}
 	return all
+}
+
+// finish makes what the walk uses of what was read.
+func (t *typeDef) finish() {
+	t.lookup = newLookup(t.members)
+	for i := range t.rules {
+		for _, name := range t.rules[i].when {
+			t.rules[i].trigger |= t.bit(name)
+		}
+	}
+}
+
+// bit is the set of one element.
+func (t *typeDef) bit(name string) uint64 {
+	for i := range t.elements {
+		if t.elements[i].name == name {
+			return 1 << i
+		}
+	}
+	return 0
 }
 
 func (t *typeDef) inherit(parent *typeDef) {
@@ -112,7 +146,8 @@ func (t *typeDef) inherit(parent *typeDef) {
 // add reads one element line.
 func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[string]*rule) {
 	name, choice := strings.CutSuffix(fields[0], "[x]")
-	e := elementDef{name: name, choice: choice, rules: rulesOf(registry, t.name, fields)}
+	e := elementDef{name: name, choice: choice, modifier: name == "modifierExtension", inside: name == "contained",
+		rules: rulesOf(registry, t.name, fields)}
 	index := len(t.elements)
 	if fields[2] == "!" || fields[2] == "+" {
 		t.required |= 1 << index
@@ -178,6 +213,9 @@ func rulesOf(registry map[string]*rule, typ string, fields []string) []*rule {
 
 // isResourceType reports whether R4 has a resource of that name that can stand for itself.
 func isResourceType(name string) bool {
-	def, ok := types()[name]
-	return ok && def.resource && name != "Resource" && name != "DomainResource"
+	return resourceType(types()[name])
+}
+
+func resourceType(def *typeDef) bool {
+	return def != nil && def.resource && def.name != "Resource" && def.name != "DomainResource"
 }

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -50,15 +49,13 @@ func (v *validator) broken(r *rule, e element) {
 	v.issues = append(v.issues, issue)
 }
 
-// apply judges constraints at an element.
-func (v *validator) apply(rules []*rule, e element) {
-	for _, r := range rules {
-		switch {
-		case r.judge != nil:
-			r.judge(v, e, r)
-		case !r.holds(e):
-			v.broken(r, e)
-		}
+// apply judges a constraint at an element.
+func (v *validator) apply(r *rule, e element) {
+	switch {
+	case r.judge != nil:
+		r.judge(v, e, r)
+	case !r.holds(e):
+		v.broken(r, e)
 	}
 }
 
@@ -85,11 +82,12 @@ func (v *validator) typed(e element) {
 		v.fail(fault.CodeStructure, name, "")
 		return
 	}
-	if !isResourceType(name.text()) {
+	def := types()[string(name.inner())]
+	if !resourceType(def) {
 		v.fail(fault.CodeResourceType, name, "")
 		return
 	}
-	v.object(e, types()[name.text()])
+	v.object(e, def)
 }
 
 // object judges an object by its type.
@@ -125,20 +123,23 @@ func (v *validator) object(e element, def *typeDef) {
 		return
 	}
 	v.missing(e, def, def.required&^seen)
-	v.everywhere(e, def, children)
-	v.apply(def.rules, e)
+	v.everywhere(e, def, seen)
+	for _, r := range def.rules {
+		if r.trigger == 0 || r.trigger&seen != 0 {
+			v.apply(r.rule, e)
+		}
+	}
 }
 
-// everywhere judges the constraints that every element or every extension has.
-func (v *validator) everywhere(e element, def *typeDef, children int) {
+// everywhere judges the constraints that every element or every extension has. The elements of Element
+// come first in every type that has them: id, extension; those of Extension behind: url, value.
+func (v *validator) everywhere(e element, def *typeDef, seen uint64) {
+	const id, extension, value = 1 << 0, 1 << 1, 1 << 3
 	switch {
-	case !def.resource && children == 1 && e.member("id").present():
+	case !def.resource && seen == id:
 		v.broken(&rule{key: "ele-1", text: "An element has a value or children besides its id."}, e)
-	case def.name == "Extension":
-		value := e.hasChoice("value")
-		if e.member("extension").present() == value {
-			v.broken(&rule{key: "ext-1", text: "An extension has either a value or extensions of its own."}, e)
-		}
+	case def.name == "Extension" && (seen&extension != 0) == (seen&value != 0):
+		v.broken(&rule{key: "ext-1", text: "An extension has either a value or extensions of its own."}, e)
 	}
 }
 
@@ -149,10 +150,10 @@ func (t *typeDef) member(m element) (found member, under, ok bool) {
 	if n.keyEscaped {
 		key = unescape(key)
 	}
-	if found, ok = t.members[string(key)]; ok || len(key) == 0 || key[0] != '_' {
+	if found, ok = t.lookup.find(key); ok || len(key) == 0 || key[0] != '_' {
 		return found, false, ok
 	}
-	found, ok = t.members[string(key[1:])]
+	found, ok = t.lookup.find(key[1:])
 	return found, true, ok && found.simple()
 }
 
@@ -182,7 +183,7 @@ func (v *validator) missing(e element, def *typeDef, bits uint64) {
 
 // member judges one property: one value or an array of them, as its cardinality has it.
 func (v *validator) member(parent, m element, found member, def *elementDef, under bool) {
-	if def.name == "modifierExtension" {
+	if def.modifier {
 		v.fail(fault.CodeModifier, m, "")
 		return
 	}
@@ -209,26 +210,41 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 // pairs judges an array of primitives, or of their extensions: a null holds the place of a value
 // that only the partner array has (R4 §2.6.2.3).
 func (v *validator) pairs(parent, m element, judge func(element)) {
-	partner := parent.member(partnerOf(m.name()))
-	var at, end uint32
-	if partner.kind() == array {
-		at, end = partner.at+1, partner.node().next
-	}
+	var twins partner
+	index := 0
 	for item := range m.items() {
 		if v.full() {
 			return
 		}
-		var twin element
-		if at < end {
-			twin = element{m.doc, at}
-			at = twin.node().next
-		}
 		if item.kind() != null {
 			judge(item)
-		} else if k := twin.kind(); k == absent || k == null {
+		} else if !twins.has(parent, m, index) {
 			v.fail(fault.CodeStructure, item, "")
 		}
+		index++
 	}
+}
+
+// partner walks the partner array as far as it is asked. Few arrays have one, so it is looked for when the
+// first null asks.
+type partner struct {
+	opened  bool
+	at, end uint32
+	index   int
+}
+
+// has reports whether the partner array of m has a value at index, which never goes back.
+func (p *partner) has(parent, m element, index int) bool {
+	if !p.opened {
+		p.opened = true
+		if twin := parent.member(partnerOf(m.name())); twin.kind() == array {
+			p.at, p.end = twin.at+1, twin.node().next
+		}
+	}
+	for ; p.index < index && p.at < p.end; p.index++ {
+		p.at = m.doc.nodes[p.at].next
+	}
+	return p.at < p.end && m.doc.nodes[p.at].kind != null
 }
 
 func partnerOf(name string) string {
@@ -249,7 +265,7 @@ func (v *validator) value(e element, found member, def *elementDef, under bool) 
 	case found.def != nil:
 		v.object(e, found.def)
 		v.bound(e, found.def, def)
-	case def.name == "contained":
+	case def.inside:
 		v.typed(e)
 		if e.kind() == object && !e.member("id").present() {
 			v.fail(fault.CodeRequired, e, ".id")
@@ -257,7 +273,9 @@ func (v *validator) value(e element, found member, def *elementDef, under bool) 
 	default:
 		v.resource(e)
 	}
-	v.apply(def.rules, e)
+	for _, r := range def.rules {
+		v.apply(r, e)
+	}
 }
 
 // bound judges what an element asks of its value beyond its type: codes of a binding, targets.
@@ -266,7 +284,7 @@ func (v *validator) bound(e element, typ *typeDef, def *elementDef) {
 	case e.kind() != object:
 	case typ.name == "Reference":
 		v.reference(e, def.targets)
-	case typ.name == "Coding" && strings.HasPrefix(e.member("system").text(), "#"): // a name for everybody, or none
+	case typ.name == "Coding" && bytes.HasPrefix(e.member("system").inner(), []byte("#")): // a name for everybody, or none
 		v.fail(fault.CodeValue, e.member("system"), "")
 	case def.systems == nil:
 	case typ.name == "Coding":
@@ -295,13 +313,7 @@ func (v *validator) simple(e element, p primitive, def *elementDef) {
 		v.fail(fault.CodeStructure, e, "")
 		return
 	}
-	text := e.raw()
-	if n := e.node(); n.kind == str {
-		text = text[1 : len(text)-1]
-		if n.escaped {
-			text = unescape(text)
-		}
-	}
+	text := e.inner()
 	switch {
 	case !p.accepts(text), def.form != nil && !def.form(text):
 		v.fail(fault.CodeValue, e, "")
