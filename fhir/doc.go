@@ -1,7 +1,8 @@
 // Package fhir reads FHIR R4 JSON as the hub needs it: a strict decoder, a validator, the fields of
 // a prescription, byte slices of a Bundle, and OperationOutcomes.
 //
-// [Decode] reads a body once into an index over the received bytes. [Validate] judges it, [Read] and
+// [Decode] reads a body once into an index over the received bytes. [Validate] judges it against all of
+// base R4 (the tables of package definitions, and constraints as functions by their keys), [Read] and
 // [Complete] pick what a decision depends on, [Split], [Slice] and [Splice] cut and mend text, and
 // [ViewOf] is what a patient is shown.
 //
