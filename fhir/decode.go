@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -80,15 +81,26 @@ func (d *decoder) space() {
 	d.skip()
 }
 
+// skip passes white space, of which an indented text has much: eight blanks at a time.
 func (d *decoder) skip() {
-	for d.pos < len(d.body) {
-		switch d.body[d.pos] {
-		case ' ', '\n', '\t', '\r':
-			d.pos++
+	const blanks = 0x2020202020202020
+	b, i := d.body, d.pos
+	for i < len(b) {
+		switch b[i] {
+		case ' ':
+			if i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:]) == blanks {
+				i += 8
+				continue
+			}
+			i++
+		case '\n', '\t', '\r':
+			i++
 		default:
+			d.pos = i
 			return
 		}
 	}
+	d.pos = i
 }
 
 // value reads the value at pos into n, which brings its name.

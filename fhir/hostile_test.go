@@ -48,7 +48,7 @@ func hostile() map[string][]byte {
 
 // TestHostileBodiesAreLinear: no body takes more than a bounded multiple of the time in which it is hashed.
 func TestHostileBodiesAreLinear(t *testing.T) {
-	const most = 400 // times SHA-256 with the processor's own instructions; a quadratic step is in the thousands
+	const most = 400                            // times SHA-256 with the processor's own instructions; a quadratic step is in the thousands
 	judge([]byte(`{"resourceType":"Patient"}`)) // the table is loaded
 	for name, body := range hostile() {
 		reference, took := time.Hour, time.Hour

@@ -98,12 +98,15 @@ func (v *validator) object(e element, def *typeDef) {
 	}
 	var seen uint64
 	children := 0
-	for m := range e.items() {
+	typed := !def.resource // whether resourceType is behind us
+	for i, end := e.at+1, e.node().next; i < end; i = v.doc.nodes[i].next {
 		if v.full() {
 			return
 		}
+		m := element{v.doc, i}
 		children++
-		if def.resource && m.named("resourceType") {
+		if !typed && m.named("resourceType") {
+			typed = true
 			continue
 		}
 		found, under, ok := def.member(m)
@@ -112,11 +115,12 @@ func (v *validator) object(e element, def *typeDef) {
 			continue
 		}
 		bit := uint64(1) << found.element
-		if seen&bit != 0 && def.elements[found.element].choice && v.doubled(e, m, def, found.element) {
+		of := &def.elements[found.element]
+		if seen&bit != 0 && of.choice && v.doubled(e, m, def, found.element) {
 			v.fail(fault.CodeStructure, m, "")
 		}
 		seen |= bit
-		v.member(e, m, found, &def.elements[found.element], under)
+		v.member(e, m, found, of, under)
 	}
 	if children == 0 {
 		v.fail(fault.CodeStructure, e, "")
@@ -191,7 +195,7 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 		v.value(m, found, def, under)
 		return
 	}
-	if m.kind() != array || m.count() == 0 {
+	if m.kind() != array || m.node().next == m.at+1 {
 		v.fail(fault.CodeStructure, m, "")
 		return
 	}
@@ -199,11 +203,8 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 		v.pairs(parent, m, func(item element) { v.value(item, found, def, under) })
 		return
 	}
-	for item := range m.items() {
-		if v.full() {
-			return
-		}
-		v.value(item, found, def, under)
+	for i, end := m.at+1, m.node().next; i < end && !v.full(); i = v.doc.nodes[i].next {
+		v.value(element{v.doc, i}, found, def, under)
 	}
 }
 
