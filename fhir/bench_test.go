@@ -38,6 +38,17 @@ func BenchmarkMedicationRequest(b *testing.B) {
 			}
 		}
 	})
+	b.Run("decode+validate, reused", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		b.ReportAllocs()
+		var decoder fhir.Decoder
+		for b.Loop() {
+			d, err := decoder.Decode(body)
+			if err != nil || fhir.Validate(d) != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("decode+validate+read+complete", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()

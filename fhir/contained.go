@@ -7,49 +7,59 @@ import (
 
 // What is contained in a resource (R4 §2.3.4). All of it is linear in the size of the resource.
 
+// containedAlone judges dom-2, dom-4 and dom-5 in one walk: no resources inside, no version, no label.
 func (v *validator) containedAlone(e element, r *rule) {
-	for c := range e.member("contained").items() {
-		if inner := c.member("contained"); inner.present() {
-			v.broken(r, inner)
+	for c := range v.containedHere(e).items() {
+		for m := range c.items() {
+			switch {
+			case m.named("contained"):
+				v.broken(r, m)
+			case m.named("meta"):
+				v.containedMeta(m)
+			}
 		}
 	}
 }
 
-func (v *validator) containedUnversioned(e element, r *rule) {
-	for c := range e.member("contained").items() {
-		if meta := c.member("meta"); meta.has("versionId") || meta.has("lastUpdated") {
-			v.broken(r, meta)
-		}
+func (v *validator) containedMeta(meta element) {
+	if meta.has("versionId") || meta.has("lastUpdated") {
+		v.broken(&rule{key: "dom-4", text: "A contained resource has no versionId and no lastUpdated."}, meta)
+	}
+	if security := meta.member("security"); security.present() {
+		v.broken(&rule{key: "dom-5", text: "A contained resource has no security label of its own."}, security)
 	}
 }
 
-func (v *validator) containedUnlabelled(e element, r *rule) {
-	for c := range e.member("contained").items() {
-		if security := c.get("meta", "security"); security.present() {
-			v.broken(r, security)
-		}
+// containedHere is e.contained, found once for the resource that is being judged.
+func (v *validator) containedHere(e element) element {
+	if v.listOf != e {
+		v.listOf, v.list = e, e.member("contained")
 	}
+	return v.list
 }
 
 // containedUsed: each is led to by some "#id", or leads to its container.
 func (v *validator) containedUsed(e element, r *rule) {
-	contained := e.member("contained")
-	if contained.count() > 64 {
-		v.manyContainedUsed(e, r)
-		return
-	}
-	var used uint64
-	for s := range e.within() {
-		n := s.node()
-		if n.kind != str || v.doc.body[n.start+1] != '#' {
-			continue
+	contained := v.containedHere(e)
+	var ids [manyContained][]byte
+	n := 0
+	for c := range contained.items() {
+		if n == len(ids) {
+			v.manyContainedUsed(e, r)
+			return
 		}
-		id, i := s.inner()[1:], 0
-		for c := range contained.items() {
-			if bytes.Equal(c.member("id").inner(), id) {
-				used |= 1 << i
+		ids[n] = c.member("id").inner()
+		n++
+	}
+	used := 0
+	for at := e.at; at < e.node().next; at++ {
+		if s := &v.doc.nodes[at]; s.kind == str && v.doc.body[s.start+1] == '#' {
+			cited := element{v.doc, at}.inner()[1:]
+			for i, id := range ids[:n] {
+				if bytes.Equal(id, cited) {
+					used |= 1 << i
+				}
 			}
-			i++
 		}
 	}
 	i := 0

@@ -41,6 +41,28 @@ func Decode(body []byte) (*Document, error) {
 	return &Document{body: body, nodes: d.nodes}, nil
 }
 
+// Decoder decodes one body after the other into the same memory. The zero value is ready. A Document that it
+// gave is good until the next; it belongs to one goroutine at a time.
+type Decoder struct {
+	nodes []node
+	doc   Document
+}
+
+// Decode is the function of that name.
+func (r *Decoder) Decode(body []byte) (*Document, error) {
+	if len(body) > MaxBytes {
+		return nil, fault.Of(fault.CodeTooLarge)
+	}
+	d := decoder{body: body, nodes: r.nodes[:0]}
+	err := d.decode()
+	r.nodes = d.nodes
+	if err != nil {
+		return nil, err
+	}
+	r.doc = Document{body: body, nodes: d.nodes}
+	return &r.doc, nil
+}
+
 // Raw is the body as received.
 func (d *Document) Raw() []byte { return d.body }
 

@@ -11,7 +11,15 @@ import (
 // reference leads to a type that its element allows and that it says itself. Nothing is fetched: what the
 // text names is what counts.
 func (v *validator) reference(e element, targets set) {
-	ref := e.member("reference")
+	var ref, said element
+	for m := range e.items() {
+		switch {
+		case m.named("reference"):
+			ref = m
+		case m.named("type"):
+			said = m
+		}
+	}
 	text := ref.inner()
 	if !wholeURN(text) {
 		v.fail(fault.CodeValue, ref, "")
@@ -22,7 +30,7 @@ func (v *validator) reference(e element, targets set) {
 		v.fail(fault.CodeReference, ref, "")
 		return
 	}
-	if said := e.member("type"); said.present() && !v.said(said, found) {
+	if said.present() && !v.said(said, found) {
 		v.fail(fault.CodeReferenceType, said, "")
 		return
 	} else if !ref.present() {
@@ -75,7 +83,7 @@ const manyContained = 8
 func (v *validator) containedNamed(id []byte) (element, bool) {
 	if v.contained == nil {
 		n := 0
-		for c := range v.home.member("contained").items() {
+		for c := range v.containedHere(v.home).items() {
 			if bytes.Equal(c.member("id").inner(), id) {
 				return c, true
 			}

@@ -28,8 +28,6 @@ func rules() map[string]*rule {
 	for _, r := range []*rule{
 		{key: "dom-2", when: []string{"contained"}, text: "A contained resource contains no other resources.", judge: (*validator).containedAlone},
 		{key: "dom-3", when: []string{"contained"}, text: "A contained resource is referred to, or refers to the resource that contains it.", judge: (*validator).containedUsed},
-		{key: "dom-4", when: []string{"contained"}, text: "A contained resource has no versionId and no lastUpdated.", judge: (*validator).containedUnversioned},
-		{key: "dom-5", when: []string{"contained"}, text: "A contained resource has no security label of its own.", judge: (*validator).containedUnlabelled},
 		{key: "bdl-7", when: []string{"entry"}, text: "A fullUrl is unique in its Bundle.", judge: (*validator).fullURLs},
 		{key: "txt-1", text: "The narrative is XHTML with formatting elements and attributes only.", judge: (*validator).narrative},
 	} {

@@ -19,6 +19,8 @@ func inScope() []string {
 func elsewhere() map[string]string {
 	return map[string]string{
 		"ref-1": "reference, with the target's type",
+		"dom-4": "containedAlone, under dom-2",
+		"dom-5": "containedAlone, under dom-2",
 		"txt-2": "narrative, under txt-1",
 	}
 }

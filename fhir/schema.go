@@ -32,6 +32,7 @@ type elementDef struct {
 	many     bool
 	modifier bool                   // modifierExtension
 	inside   bool                   // contained
+	global   bool                   // a name for everybody: not one of this resource
 	codes    set                    // required binding of a code, nil if none
 	systems  map[string]set         // required binding of a Coding or CodeableConcept: codes by system
 	targets  set                    // what a Reference may lead to, nil for anything
@@ -146,7 +147,7 @@ func (t *typeDef) inherit(parent *typeDef) {
 // add reads one element line.
 func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[string]*rule) {
 	name, choice := strings.CutSuffix(fields[0], "[x]")
-	e := elementDef{name: name, choice: choice, modifier: name == "modifierExtension", inside: name == "contained",
+	e := elementDef{name: name, choice: choice, modifier: name == "modifierExtension", global: t.name == "Coding" && name == "system", inside: name == "contained",
 		rules: rulesOf(registry, t.name, fields)}
 	index := len(t.elements)
 	if fields[2] == "!" || fields[2] == "+" {

@@ -27,7 +27,9 @@ type validator struct {
 	doc       *Document
 	issues    []Issue
 	home      element            // the resource inside which "#id" is looked for
-	contained map[string]element // of home; nil until asked for
+	contained map[string]element // of home, when there are many; nil until asked for
+	listOf    element            // the resource whose contained is list
+	list      element
 }
 
 func (v *validator) full() bool { return len(v.issues) >= maxIssues }
@@ -285,8 +287,6 @@ func (v *validator) bound(e element, typ *typeDef, def *elementDef) {
 	case e.kind() != object:
 	case typ.name == "Reference":
 		v.reference(e, def.targets)
-	case typ.name == "Coding" && bytes.HasPrefix(e.member("system").inner(), []byte("#")): // a name for everybody, or none
-		v.fail(fault.CodeValue, e.member("system"), "")
 	case def.systems == nil:
 	case typ.name == "Coding":
 		if !def.allows(e) {
@@ -317,6 +317,8 @@ func (v *validator) simple(e element, p primitive, def *elementDef) {
 	text := e.inner()
 	switch {
 	case !p.accepts(text), def.form != nil && !def.form(text):
+		v.fail(fault.CodeValue, e, "")
+	case def.global && text[0] == '#':
 		v.fail(fault.CodeValue, e, "")
 	case p == pString && looksLikeHTML(text):
 		v.fail(fault.CodeMarkup, e, "")
