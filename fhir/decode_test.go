@@ -2,11 +2,14 @@ package fhir_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -253,6 +256,57 @@ func FuzzDecode(f *testing.F) {
 			fhir.Complete(d, q)
 			if _, err := fhir.ViewOf(body, q.Item); err != nil {
 				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// FuzzDecodeAgrees compares with another strict decoder: of JSON objects both accept and refuse the same, but
+// for the limits, which are ours.
+func FuzzDecodeAgrees(f *testing.F) {
+	for _, seed := range []string{`{"a":[1,-2.5e3,"\ud83d\ude00 é",null,true,{"b":{}}]}`, `{"a":1,"\u0061":2}`, `{"a":"\ud800"}`, ` {} `, `{}{}`, `{"a":01}`, `{"a":.5}`, "{\"a\":\"\x7f\"}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+			return // a resource is an object; other values are refused before anything else
+		}
+		_, err := fhir.Decode(body)
+		switch fault.CodeOf(err) {
+		case fault.CodeTooLarge, fault.CodeDepth, fault.CodeNodes:
+			return
+		}
+		if (err == nil) != isJSON(body) {
+			t.Fatalf("ours: %v, theirs: %t", err, isJSON(body))
+		}
+	})
+}
+
+// FuzzPrimitives: no text of any type makes the validator fail, and the forms agree with FHIR's own patterns
+// where those say all.
+func FuzzPrimitives(f *testing.F) {
+	for _, seed := range []string{"2026-02-30", "a-b.c", "08:00:00", "+1", "1.0e3", "urn:uuid:", "QQ==", "2026-01-02T24:00:00Z", "en-US"} {
+		f.Add(seed)
+	}
+	id := regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
+	code := regexp.MustCompile(`^[^\s]+(\s[^\s]+)*$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			return
+		}
+		for typ, pattern := range map[string]*regexp.Regexp{"Id": id, "Code": code, "Date": nil, "DateTime": nil, "Instant": nil, "Time": nil,
+			"Base64Binary": nil, "Oid": nil, "Uuid": nil, "Uri": nil, "String": nil, "Markdown": nil} {
+			d, err := fhir.Decode(fmt.Appendf(nil, `{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"u:x","value%s":%s}]}`, typ, quoted))
+			if err != nil {
+				return
+			}
+			accepted := len(fhir.Validate(d)) == 0
+			if typ == "Id" && accepted != pattern.MatchString(text) || typ == "Code" && accepted && !pattern.MatchString(text) {
+				t.Errorf("%s %q: accepted %t", typ, text, accepted)
 			}
 		}
 	})
