@@ -23,7 +23,8 @@ type Deps struct {
 	Auth      *auth.Verifier
 	Directory *directory.Directory
 	Submit    Submitter
-	Examined  *fhir.Examinations // tells the recorder of this process what was examined here; nil = nobody
+	Validate  func(*fhir.Document) []fhir.Issue // nil = fhir.Validate
+	Examined  *fhir.Examinations                // tells the recorder of this process what was examined here; nil = nobody
 	Records   Records
 	Devices   directory.Store
 	Keys      *ledger.Keyring

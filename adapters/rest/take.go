@@ -59,7 +59,7 @@ func (s *Service) taking(admit admission) http.Handler {
 			return
 		}
 		defer give()
-		p, issues := examine(body, admit)
+		p, issues := examine(body, admit, s.validate())
 		if status, refused := fhir.Refused(issues); refused {
 			adapters.RefuseAll(w, status, issues, 0)
 			return
@@ -98,6 +98,14 @@ func (s *Service) mayTake(r *http.Request) (auth.Subject, error) {
 	return who, mediaType(r)
 }
 
+// validate is what the hub was configured with.
+func (s *Service) validate() func(*fhir.Document) []fhir.Issue {
+	if s.deps.Validate != nil {
+		return s.deps.Validate
+	}
+	return fhir.Validate
+}
+
 // posted is a body that may enter the stream.
 type posted struct {
 	body   []byte
@@ -110,7 +118,7 @@ type posted struct {
 
 // examine decodes, admits, validates and reads a body; errors among the issues refuse it. A batch's
 // entries are judged one by one by the recorder.
-func examine(body []byte, admit admission) (posted, []fhir.Issue) {
+func examine(body []byte, admit admission, validate func(*fhir.Document) []fhir.Issue) (posted, []fhir.Issue) {
 	p := posted{body: body}
 	doc, err := fhir.Decode(body)
 	if err != nil {
@@ -124,7 +132,7 @@ func examine(body []byte, admit admission) (posted, []fhir.Issue) {
 		p.examined.Document = doc
 		return p, nil
 	}
-	p.examined = fhir.Examine(doc, fhir.Validate)
+	p.examined = fhir.Examine(doc, validate)
 	p.read = p.examined.Message
 	return p, p.examined.Issues
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Store     Store     `yaml:"store"`
 	Keys      Keys      `yaml:"keys"`
 	Ledger    Ledger    `yaml:"ledger"`
+	FHIR      FHIR      `yaml:"fhir"`
 	Telemetry Telemetry `yaml:"telemetry"`
 	Grace     Grace     `yaml:"grace"`
 
@@ -100,6 +101,18 @@ type Keys struct {
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+}
+
+// FHIR is what messages must satisfy beyond base R4 and the hub's own rules.
+type FHIR struct {
+	// Profiles are files with StructureDefinitions of R4: a resource that states one of them in
+	// meta.profile is judged by it.
+	Profiles []string `yaml:"profiles" env:"DOSEWIRE_FHIR_PROFILES"`
+	// ValueSets are files with the ValueSets to which required bindings of the profiles point.
+	ValueSets []string `yaml:"valueSets" env:"DOSEWIRE_FHIR_VALUE_SETS"`
+	// Accept lists the profiles that a resource may state, as "url", "url from" or "url from until" with
+	// days such as 2026-01-31, both included. Empty means any.
+	Accept []string `yaml:"accept" env:"DOSEWIRE_FHIR_ACCEPT"`
 }
 
 // Telemetry is logs; traces are set by the OTEL_EXPORTER_OTLP variables.

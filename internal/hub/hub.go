@@ -33,6 +33,7 @@ type Hub struct {
 	adapters  []adapters.Spec
 	version   string
 	began     time.Time
+	judge     judge
 
 	public net.Listener // HTTP
 	admin  net.Listener // Unix socket
@@ -75,11 +76,16 @@ func New(ctx context.Context, c Config, o Options) (*Hub, error) {
 	if err := notYet(c); err != nil {
 		return nil, err
 	}
+	profiles, err := c.FHIR.load()
+	if err != nil {
+		return nil, err
+	}
 	limitMemory(c.MemoryLimit)
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fault.New(fault.Unavailable, "hub: the data folder cannot be made").Wrap(err)
 	}
-	h := &Hub{config: c, log: logger(c, o.Log), adapters: o.Adapters, version: o.Version, began: time.Now(), ready: make(chan struct{})}
+	h := &Hub{config: c, log: logger(c, o.Log), adapters: o.Adapters, version: o.Version, began: time.Now(), ready: make(chan struct{}),
+		judge: judging(profiles, time.Now)}
 	if err := h.take(ctx); err != nil {
 		return nil, errors.Join(err, h.release())
 	}

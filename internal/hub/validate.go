@@ -40,6 +40,9 @@ func (c Config) Validate() error {
 	for name, d := range map[string]time.Duration{"ready": c.Grace.Ready, "http": c.Grace.HTTP, "adapters": c.Grace.Adapters, "recorder": c.Grace.Recorder} {
 		v.check(d >= 0 && d <= 10*time.Minute, "grace.%s is not between 0s and 10m", name)
 	}
+	if _, err := c.FHIR.load(); err != nil {
+		v.errs = append(v.errs, err)
+	}
 	v.store(c.Store)
 	if c.Mode == Cluster {
 		v.cluster(c)
