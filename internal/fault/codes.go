@@ -143,9 +143,9 @@ func Codes() []Entry {
 		{CodeInvariant, Invalid, 422, "invariant", "A rule of the FHIR specification is broken.", "Mend the element named in expression.", false},
 		{CodeModifier, Invalid, 422, "not-supported", "A modifierExtension is present that the hub does not understand.", "Remove it, or ask the operator to have it understood.", false},
 		{CodeReference, Invalid, 422, "invalid", "A reference inside the message leads nowhere.", "Add the resource or mend the reference.", false},
+		{CodeMarkup, Invalid, 422, "value", "A text holds what looks like HTML tags.", "Send plain text; formatted text belongs into the narrative.", false},
 		{CodeProfile, Invalid, 422, "structure", "An element is not as a stated profile demands.", "Mend the element, or do not state the profile.", false},
 		{CodeProfileUnknown, Invalid, 422, "not-supported", "A profile that the receiver does not take is stated.", "State a profile that is taken today, or none.", false},
-		{CodeMarkup, Invalid, 422, "value", "A text holds what looks like HTML tags.", "Send plain text; formatted text belongs into the narrative.", false},
 		{CodeReferenceType, Invalid, 422, "structure", "A reference leads to a resource of a type that is not allowed there.", "Refer to one of the types that FHIR names for the element.", false},
 
 		{CodeNoMessageID, Invalid, 400, "required", "Nothing identifies this message.", "Send Idempotency-Key (REST), Nats-Msg-Id (NATS), MessageHeader.id, Bundle.identifier or a business identifier.", false},
