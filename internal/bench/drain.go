@@ -148,12 +148,16 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 	if err := backlog(ctx, publisher, clinic, n); err != nil {
 		return err
 	}
+	before, err := p.store.Head(ctx)
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	if stop, err = p.lead(ctx); err != nil {
 		return err
 	}
 	led := time.Since(began) // waiting for the lease is not draining
-	for head := (ledger.Head{}); head.Seq < uint64(n)+2; {
+	for head := before; head.Size < before.Size+uint64(n); {
 		if head, err = p.store.Head(ctx); err != nil {
 			return err
 		}
