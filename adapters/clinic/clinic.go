@@ -27,6 +27,7 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Clinic, s.ReadDispense())
 	d.Routes.System("GET /fhir/Bundle/{id}", auth.Clinic, s.ReadBundle())
 	d.Routes.System("GET /fhir/Bundle/{id}/_history/{version}", auth.Clinic, s.ReadBundle())
+	d.Routes.System("POST /fhir/{type}/$validate", auth.Clinic, s.Validate())
 	d.Routes.System("GET /fhir/$deliveries", auth.Clinic, s.Deliveries())
 	return nil, nil
 }

@@ -78,6 +78,9 @@ func TestBadInput(t *testing.T) {
 		{name: "search", method: http.MethodGet, path: "/fhir/MedicationRequest?status=active"},
 		{name: "another type", path: "/fhir/Patient", body: good},
 		{name: "an operation", path: "/fhir/$validate", body: good},
+		{name: "$validate with a mode", path: "/fhir/MedicationRequest/$validate?mode=create", body: good},
+		{name: "$validate of no type", path: "/fhir/Order/$validate", body: good},
+		{name: "$validate without a token", path: "/fhir/Patient/$validate", body: good, who: func(*adaptertest.World) adaptertest.Member { return adaptertest.Member{} }},
 		{name: "not FHIR", path: "/fhir/health", body: good},
 	} {
 		w := adaptertest.NewWorld(t)
@@ -143,5 +146,25 @@ func TestNothingIsPublishedWhileTheRecorderCannotCommit(t *testing.T) {
 	}
 	if n := len(w.Submit.Published()); n > 0 {
 		t.Errorf("%d messages were published", n)
+	}
+}
+
+// What base R4 says is a 200, and enters no stream.
+func TestValidate(t *testing.T) {
+	good := adaptertest.Request("rx-1")
+	for path, body := range map[string]string{
+		"MedicationRequest":  good,
+		"MedicationDispense": adaptertest.Dispense("d-1", "rx-1"),
+		"Bundle":             adaptertest.Bundle("transaction", "m", good),
+		"Patient":            swap(good, `"active"`, `"started"`),
+	} {
+		w := adaptertest.NewWorld(t)
+		w.Open(t, clinic.Spec())
+		if resp := w.Do(w.Clinic, http.MethodPost, "/fhir/"+path+"/$validate", body); resp.StatusCode != 200 {
+			t.Errorf("%s: status %d", path, resp.StatusCode)
+		}
+		if n := len(w.Submit.Published()); n > 0 {
+			t.Errorf("%s: %d messages entered the stream", path, n)
+		}
 	}
 }

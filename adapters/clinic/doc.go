@@ -9,6 +9,7 @@
 //	GET  /fhir/MedicationRequest/{id}/$original untouched bytes
 //	GET  /fhir/MedicationDispense/{id}          also with _history/{version}
 //	GET  /fhir/Bundle/{id}                      a message that it sent, also with _history/1
+//	POST /fhir/{type}/$validate                 what base R4 says of any resource; nothing is recorded
 //	GET  /fhir/$deliveries
 //
 // What it promises is in adapters/rest. A clinic sees what it issued and the dispenses for it, nothing

@@ -7,6 +7,7 @@
 //	GET  /fhir/MedicationRequest/{id}           of what was delivered to it and is not another's now
 //	GET  /fhir/MedicationRequest/{id}/_history/{version}
 //	GET  /fhir/MedicationRequest/{id}/$original untouched bytes
+//	POST /fhir/{type}/$validate                 what base R4 says of any resource; nothing is recorded
 //	GET  /fhir/$deliveries
 //
 // What it promises is in adapters/rest. Pharmacies that speak NATS follow their durable consumer

@@ -31,6 +31,8 @@ func TestWhatAPharmacySends(t *testing.T) {
 		{name: "prescription at the type", path: "/fhir/MedicationRequest", body: request, status: 501, code: "RX_NOT_SERVED"},
 		{name: "prescription as a dispense", path: "/fhir/MedicationDispense", body: request, status: 400, code: "RX_RESOURCE_TYPE"},
 		{name: "invalid status", path: "/fhir", body: strings.Replace(dispense, "completed", "finished", 1), status: 422, code: "RX_CODE"},
+		{name: "validation", path: "/fhir/MedicationDispense/$validate", body: dispense, status: 200},
+		{name: "validation of a clinic's", path: "/fhir/MedicationRequest/$validate", body: request, status: 200},
 		{name: "a clinic", path: "/fhir/MedicationDispense", body: dispense, status: 403, code: "RX_FORBIDDEN",
 			who: func(w *adaptertest.World) adaptertest.Member { return w.Clinic }},
 	} {

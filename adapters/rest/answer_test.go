@@ -22,8 +22,13 @@ import (
 func world(t *testing.T) *adaptertest.World {
 	t.Helper()
 	w := adaptertest.NewWorld(t)
+	mount(w, auth.Clinic, auth.Pharmacy)
+	return w
+}
+
+func mount(w *adaptertest.World, roles ...auth.Role) {
 	s := rest.New(w.Deps)
-	for _, role := range []auth.Role{auth.Clinic, auth.Pharmacy} {
+	for _, role := range roles {
 		w.Deps.Routes.System("POST /fhir", role, s.Take("Bundle", "MedicationRequest", "MedicationDispense"))
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}", role, s.ReadRequest())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", role, s.ReadRequest())
@@ -31,9 +36,9 @@ func world(t *testing.T) *adaptertest.World {
 		w.Deps.Routes.System("GET /fhir/MedicationDispense/{id}", role, s.ReadDispense())
 		w.Deps.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", role, s.ReadDispense())
 		w.Deps.Routes.System("GET /fhir/Bundle/{id}", role, s.ReadBundle())
+		w.Deps.Routes.System("POST /fhir/{type}/$validate", role, s.Validate())
 		w.Deps.Routes.System("GET /fhir/$deliveries", role, s.Deliveries())
 	}
-	return w
 }
 
 func post(w *adaptertest.World, body string, headers ...string) *http.Response {

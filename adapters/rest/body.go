@@ -68,11 +68,11 @@ func jsonFormat(format string) bool {
 	return kind == "json" || fhirJSON(strings.ReplaceAll(kind, " ", "+")) // a + that nobody escaped
 }
 
-// shown is the name of one of FHIR's own result parameters; anything else can stand in a URL, and is
-// not repeated.
+// shown is the name of one of FHIR's own parameters; anything else can stand in a URL, and is not
+// repeated.
 func shown(name string) string {
 	switch name {
-	case "_summary", "_elements", "_count", "_include", "_revinclude", "_sort", "_total", "async", "response-url":
+	case "_summary", "_elements", "_count", "_include", "_revinclude", "_sort", "_total", "async", "response-url", "mode", "profile":
 		return name
 	}
 	return "parameter"

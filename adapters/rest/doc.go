@@ -1,5 +1,5 @@
 // Package rest is the FHIR REST that clinics and pharmacies have in common: taking a message, turning
-// the recorder's answer into HTTP, reading a resource, pulling deliveries.
+// the recorder's answer into HTTP, reading a resource, pulling deliveries, validating.
 //
 // Promises:
 //   - A body that does not decode, validate or read is answered here and never enters the stream.
@@ -9,6 +9,8 @@
 //     (Idempotent-Replayed: true; 200 where the first answer was 201).
 //   - What is asked for and not done here (a parameter, If-None-Exist) is refused, never ignored; only
 //     Prefer is a wish.
+//   - $validate judges by base R4 alone, and neither records nor publishes. It answers 200 whatever was
+//     found, also while the recorder cannot commit.
 //   - Bodies in flight and pages of deliveries are bounded together, so that large messages cannot
 //     exhaust the memory: who finds no room within 5 s gets 503 RX_BUSY.
 //   - What an organisation may not know is 404, as if it did not exist.

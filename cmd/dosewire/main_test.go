@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":  ready,
 			"tamper": tamper,
+			"exits":  exits,
 		},
 	})
 }
