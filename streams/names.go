@@ -11,7 +11,7 @@ const (
 )
 
 // Headers. An organisation sets MsgID and the W3C trace context; of the Rx headers only those that
-// the protocol names for it (Claim) are believed when it sends them.
+// the protocol names for it (Claim, Match with ID) are believed when it sends them.
 const (
 	HeaderMsgID       = "Nats-Msg-Id"
 	HeaderTraceParent = "traceparent"
@@ -21,6 +21,7 @@ const (
 	HeaderDelivery    = "Rx-Delivery" // number of the effect: the cursor of GET /fhir/$deliveries
 	HeaderID          = "Rx-Id"       // prescription id, when the message concerns exactly one
 	HeaderClaim       = "Rx-Claim"    // claim number: the fence
+	HeaderMatch       = "Rx-If-Match" // version of the prescription that an order amends; from an organisation
 	HeaderState       = "Rx-State"    // the prescription's state after the decision
 	HeaderCause       = "Rx-Cause"    // intake sequence (PubAck.seq) of the message that brought this delivery
 	HeaderReply       = "Rx-Reply"    // where the hub itself waits for the answer; ignored unless under ReplyPrefix

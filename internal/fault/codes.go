@@ -74,6 +74,12 @@ const (
 	CodeNotYetValid   Code = "RX_NOT_YET_VALID"
 	CodeDispenseUsed  Code = "RX_DISPENSE_ID_USED"
 	CodeFrozen        Code = "RX_FROZEN"
+	CodeFillTooEarly  Code = "RX_FILL_TOO_EARLY"
+	CodeSubstitution  Code = "RX_SUBSTITUTION"
+	CodeDirected      Code = "RX_PRESCRIBER_DIRECTED"
+	CodeControlled    Code = "RX_CONTROLLED"
+	CodeCollectCode   Code = "RX_COLLECT_CODE"
+	CodeVersion       Code = "RX_VERSION"
 
 	// Information and warnings: the message was recorded.
 	CodeRecorded        Code = "RX_RECORDED"
@@ -85,6 +91,9 @@ const (
 	CodeHistoryOnly     Code = "RX_HISTORY_ONLY"
 	CodeFlagged         Code = "RX_FLAGGED"
 	CodeTombstone       Code = "RX_TOMBSTONE"
+	CodeNotRouted       Code = "RX_RECORD_ONLY"
+	CodeLeaseEnding     Code = "RX_LEASE_ENDING"
+	CodeUndelivered     Code = "RX_UNDELIVERED"
 )
 
 // Entry is one line of the catalogue.
@@ -177,7 +186,13 @@ func Codes() []Entry {
 		{CodeExpired, Conflict, 409, "conflict", "The prescription's validity has ended.", "Ask for a new one.", false},
 		{CodeNotYetValid, Conflict, 409, "conflict", "The prescription's validity has not begun.", "Claim it when it begins.", false},
 		{CodeDispenseUsed, Conflict, 409, "duplicate", "This dispense identifier served an earlier claim.", "Use a new identifier for a new claim.", false},
-		{CodeFrozen, Conflict, 409, "business-rule", "The subject, medicine, dosage, quantity, repeats or requester of an issued prescription differ.", "Replace it with priorPrescription.", false},
+		{CodeFrozen, Conflict, 409, "business-rule", "A pharmacy works by this prescription: it can no longer be amended.", "Replace it with priorPrescription.", false},
+		{CodeFillTooEarly, Conflict, 409, "business-rule", "The interval between two fills (dispenseInterval) is not over.", "Wait, or say why not in detectedIssue with a mitigation.", true},
+		{CodeSubstitution, Conflict, 409, "business-rule", "The order does not allow another product.", "Dispense what was ordered, or say why not in detectedIssue with a mitigation.", false},
+		{CodeDirected, Conflict, 409, "business-rule", "The prescriber has chosen the pharmacy.", "Ask the clinic.", false},
+		{CodeControlled, Conflict, 409, "business-rule", "A controlled drug is recorded and not routed here.", "Use the way that the law asks for.", false},
+		{CodeCollectCode, Conflict, 409, "conflict", "This collect code does not open the prescription.", "Ask the patient for the present code; after five wrong ones it is dead.", false},
+		{CodeVersion, Conflict, 412, "conflict", "If-Match names another version than the present one.", "Read the prescription and amend that.", false},
 
 		{CodeRecorded, Internal, 201, "informational", "Recorded.", "", false},
 		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
@@ -188,5 +203,8 @@ func Codes() []Entry {
 		{CodeHistoryOnly, Internal, 201, "informational", "Recorded as this pharmacy's history: it cites no prescription, so no fill was used.", "", false},
 		{CodeFlagged, Internal, 201, "informational", "Recorded, and flagged because it conflicts with the prescription's state.", "Check the present state.", false},
 		{CodeTombstone, Internal, 201, "informational", "Nothing with this identifier was issued yet: a later issue will be born cancelled.", "", false},
+		{CodeNotRouted, Internal, 201, "informational", "Recorded and not routed: the order is for a controlled drug, and this organisation has no policy for them.", "", false},
+		{CodeLeaseEnding, Internal, 201, "informational", "The hold of this fill ends within a day.", "Send the present status again, or report the hand-over.", false},
+		{CodeUndelivered, Internal, 201, "informational", "The pharmacy has not fetched the prescription yet.", "Call the pharmacy, or have the patient choose another.", false},
 	}
 }

@@ -29,10 +29,11 @@ type Config struct {
 	MaxBytes int    // bytes of bodies in one commit; 8 MiB
 	// KeepBytes is how much of RX_INTAKE stays at most after it was recorded and announced; 256 MiB.
 	KeepBytes int64
-	Log       *slog.Logger                         // discards when nil
-	Tracer    trace.Tracer                         // no spans when nil
-	Meter     metric.Meter                         // no metrics when nil
-	Validate  func(*fhir.Document) []fhir.Issue    // fhir.Validate
+	Log       *slog.Logger                      // discards when nil
+	Tracer    trace.Tracer                      // no spans when nil
+	Meter     metric.Meter                      // no metrics when nil
+	Validate  func(*fhir.Document) []fhir.Issue // fhir.Validate
+	Policy    Policy
 	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
 }
 
