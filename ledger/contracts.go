@@ -57,6 +57,12 @@ type Reader interface {
 	DispenseByResource(ctx context.Context, id ID) (Dispense, error)
 	// Effects returns effects with Number > after in order, at most limit. org zero = all receivers.
 	Effects(ctx context.Context, org ID, after uint64, limit int) ([]Effect, error)
+	// Due returns the prescriptions whose DueAt is now (unix ms) or earlier, the longest due first, at
+	// most limit.
+	Due(ctx context.Context, now int64, limit int) ([]Prescription, error)
+	// Unfetched returns the prescriptions with status "ready" whose version in force was delivered to
+	// the pharmacy they are routed to before that time (unix ms) and is not acknowledged, at most limit.
+	Unfetched(ctx context.Context, before int64, limit int) ([]Prescription, error)
 	// Acknowledged returns for each organisation the number up to which it has acknowledged.
 	Acknowledged(ctx context.Context) (map[ID]uint64, error)
 	// SetAcknowledged raises these numbers; a lower number than the stored one changes nothing.

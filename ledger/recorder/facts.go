@@ -16,6 +16,8 @@ import (
 const (
 	FactOrganization = "organization"
 	FactNomination   = "nomination"
+	FactDue          = "due"    // time has come for a prescription
+	FactSilent       = "silent" // a pharmacy has not fetched one
 )
 
 // OrganizationFact makes or changes an organisation and its credentials. Organisations are replaced
@@ -65,6 +67,10 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		t.organization()
 	case FactNomination:
 		if err := t.nominate(); err != nil {
+			return nil, err
+		}
+	case FactDue, FactSilent:
+		if err := t.timely(); err != nil {
 			return nil, err
 		}
 	default:

@@ -142,6 +142,12 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 		}
 		return
 	}
+	if u.kind == FactDue || u.kind == FactSilent {
+		if id, _, err := parseTimely(u.kind, u.body); err == nil {
+			w.Prescriptions = append(w.Prescriptions, id)
+		}
+		return
+	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -256,6 +257,10 @@ func (r *Recorder) reign(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 
+	publish, err := streams.NewPublisher(r.deps.NATS)
+	if err != nil {
+		return fmt.Errorf("recorder: clock: %w", err)
+	}
 	announcer, err := newAnnouncer(work, r)
 	if err != nil {
 		return err
@@ -270,7 +275,12 @@ func (r *Recorder) reign(ctx context.Context) error {
 		announced <- err
 	}()
 
+	ticking, still := context.WithCancel(ctx)
+	var clocks sync.WaitGroup
+	clocks.Go(func() { (&clock{r: r, publish: publish}).run(ticking) })
 	err = r.record(ctx, work)
+	still()
+	clocks.Wait()
 	announcer.finish()
 	if announceErr := <-announced; announceErr != nil {
 		return announceErr // it was first: record failed because work was cancelled
