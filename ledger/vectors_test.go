@@ -334,6 +334,7 @@ type indexVector struct {
 // fixedKey unwraps to the same deployment key always.
 type fixedKey []byte
 
+func (k fixedKey) Name() string                                           { return "fixed" }
 func (k fixedKey) Wrap(context.Context, []byte, []byte) ([]byte, error)   { return []byte{1}, nil }
 func (k fixedKey) Unwrap(context.Context, []byte, []byte) ([]byte, error) { return k, nil }
 
