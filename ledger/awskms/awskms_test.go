@@ -31,7 +31,7 @@ func endpoint(t testing.TB) (*kmstest.Server, string) {
 	served := httptest.NewServer(s)
 	t.Cleanup(served.Close)
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", strings.Repeat("s", 40)) // as long as AWS's
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
