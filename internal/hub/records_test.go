@@ -84,6 +84,8 @@ func (k *keyStore) Keys(context.Context, []ledger.ID) (map[ledger.ID]ledger.Wrap
 // clear wraps nothing: the test is not about it.
 type clear struct{}
 
+func (clear) Name() string { return "clear" }
+
 func (clear) Wrap(_ context.Context, key, _ []byte) ([]byte, error)    { return key, nil }
 func (clear) Unwrap(_ context.Context, blob, _ []byte) ([]byte, error) { return blob, nil }
 
