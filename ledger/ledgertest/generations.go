@@ -1,8 +1,15 @@
 package ledgertest
 
 import (
+	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -135,14 +142,22 @@ func testKeysUnder(t *testing.T, s ledger.Generations) {
 	same(t, "keys", got, want)
 }
 
-// plainWrapper is enough where the store is what is tested.
+// plainWrapper is enough where the store is what is tested: it hides nothing and compares the aad.
 type plainWrapper struct{}
 
 func (plainWrapper) Name() string { return "plain" }
-func (plainWrapper) Wrap(_ context.Context, key, _ []byte) ([]byte, error) {
-	return append([]byte{1}, key...), nil
+
+func (plainWrapper) Wrap(_ context.Context, key, aad []byte) ([]byte, error) {
+	return slices.Concat(key, aad), nil
 }
-func (plainWrapper) Unwrap(_ context.Context, blob, _ []byte) ([]byte, error) { return blob[1:], nil }
+
+func (plainWrapper) Unwrap(_ context.Context, blob, aad []byte) ([]byte, error) {
+	key, ok := bytes.CutSuffix(blob, aad)
+	if !ok || len(key) != ledger.KeySize {
+		return nil, errors.New("wrapped for something else")
+	}
+	return key, nil
+}
 
 func openRing(t *testing.T, s ledger.KeyStore) *ledger.Keyring {
 	t.Helper()
@@ -236,4 +251,61 @@ func testRetiredElsewhere(t *testing.T, s ledger.Generations) {
 		t.Fatalf("CountKeys: %v", err)
 	}
 	same(t, "keys by generation", counts, map[int]uint64{2: 2})
+}
+
+// Legacy is what a key database of schema 1 held: one deployment key, and a patient under it.
+type Legacy struct {
+	Deployment []byte // for deployment.blob
+	Key        ledger.WrappedKey
+	Index      ledger.Key
+
+	plain []byte
+}
+
+// NewLegacy makes such contents by the rules of schema 1 (docs/ledger-format.md).
+func NewLegacy(t testing.TB) Legacy {
+	t.Helper()
+	kek := randomBytes(ledger.KeySize)
+	index, err := hkdf.Key(sha256.New, kek, nil, "dosewire/index/v1", ledger.KeySize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Legacy{Deployment: append(kek, "dosewire/kek/v1"...), plain: randomBytes(ledger.KeySize)}
+	l.Key = ledger.WrappedKey{ID: newID(), Org: newID(), Patient: newID(), Generation: 1}
+	l.Key.Blob = aead.Seal(nil, nil, l.plain, slices.Concat(l.Key.Org[:], l.Key.ID[:]))
+	mac := hmac.New(sha256.New, index)
+	mac.Write([]byte("mrn\x001"))
+	l.Index.Org = l.Key.Org
+	mac.Sum(l.Index.Hash[:0])
+	return l
+}
+
+// Check opens a migrated database that held l: the patient is found by the same index and has the same
+// key, before and after a rotation that ends the first generation.
+func (l Legacy) Check(t *testing.T, s ledger.Generations) {
+	t.Helper()
+	for round := range 3 {
+		k := openRing(t, s)
+		if got := k.Index(l.Index.Org, "mrn", "1"); got != l.Index {
+			t.Fatalf("round %d: the index changed", round)
+		}
+		got, err := k.Patients(t.Context(), []ledger.PatientRef{{Org: l.Index.Org, Index: []ledger.Key{l.Index}}})
+		if err != nil || got[0].Patient != l.Key.Patient || !bytes.Equal(got[0].Key, l.plain) {
+			t.Fatalf("round %d: the patient is %v, %v", round, got, err)
+		}
+		if _, err := k.Rotate(t.Context()); err != nil {
+			t.Fatalf("Rotate: %v", err)
+		}
+		if r, err := k.Rewrap(t.Context(), s, nil); err != nil || r.Keys != 1 || len(r.Retired) != 1 || r.Retired[0] != round+1 {
+			t.Fatalf("Rewrap: %+v, %v", r, err)
+		}
+	}
 }
