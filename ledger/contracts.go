@@ -87,18 +87,21 @@ type Row struct {
 type KeyWrapper interface {
 	Wrap(ctx context.Context, key, aad []byte) ([]byte, error)
 	Unwrap(ctx context.Context, blob, aad []byte) ([]byte, error)
+	// Name tells one wrapper from another without a secret, such as a key's ARN.
+	Name() string
 }
 
 // KeyStore is the second database: wrapped keys and the patient index. It must be durable before a
 // record sealed under one of its keys is committed. All methods are safe for concurrent use.
 type KeyStore interface {
-	// Deployment returns the wrapped deployment key, storing first if none is stored yet. The
-	// answer is what is stored, which may be another caller's.
-	Deployment(ctx context.Context, first []byte) ([]byte, error)
+	// Deployment stores each of add whose generation is not stored yet and returns all that are
+	// stored then, lowest generation first. They may be another caller's.
+	Deployment(ctx context.Context, add ...DeploymentKey) ([]DeploymentKey, error)
 	// FindPatients returns for each index key the patient it belongs to; absent keys are absent.
 	FindPatients(ctx context.Context, keys []Key) (map[Key]ID, error)
 	// AddPatients stores new patients with their keys and index rows in one durable transaction.
-	// An index row that exists already keeps its patient (the caller must look again).
+	// An index row that exists already keeps its patient (the caller must look again). ErrGeneration
+	// when a key's generation is not stored.
 	AddPatients(ctx context.Context, ps []NewPatient) error
 	// PatientKeys returns the current wrapped key of each patient; absent (erased) ones are absent.
 	PatientKeys(ctx context.Context, patients []ID) (map[ID]WrappedKey, error)
@@ -114,10 +117,11 @@ type NewPatient struct {
 	Index   []Key
 }
 
-// WrappedKey is a data key under the deployment key. AAD = org ‖ key id.
+// WrappedKey is a data key under the deployment key of one generation. AAD = org ‖ key id.
 type WrappedKey struct {
-	ID      ID
-	Org     ID
-	Patient ID
-	Blob    []byte
+	ID         ID
+	Org        ID
+	Patient    ID
+	Generation int
+	Blob       []byte
 }

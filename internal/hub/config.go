@@ -93,8 +93,11 @@ type Keys struct {
 	// File holds the key-wrapping key (32 bytes, mode 0600, in a folder of mode 0700), made on first
 	// use. Defaults to keys/kek in the data folder. Whoever has it and the key database can read all.
 	File string `yaml:"file" env:"DOSEWIRE_KEYS_FILE"`
-	// KMS is the ARN of an AWS KMS key. Cluster mode only.
+	// KMS is the ARN of a symmetric AWS KMS key, used instead of File. Credentials are found as the AWS
+	// SDK does: environment, shared files, container or instance role.
 	KMS string `yaml:"kms" env:"DOSEWIRE_KEYS_KMS"`
+	// KMSEndpoint is the URL of a private KMS endpoint. Defaults to AWS's own for the key's region.
+	KMSEndpoint string `yaml:"kmsEndpoint" env:"DOSEWIRE_KEYS_KMS_ENDPOINT"`
 }
 
 // Ledger names the log.

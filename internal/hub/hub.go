@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,7 @@ type Hub struct {
 	routes    *adapters.Routes
 	examined  fhir.Examinations // from the adapters to the recorder
 	runners   []namedRunner
+	stated    sync.Map // ids of generations of the deployment key that are in the ledger
 
 	ready   chan struct{} // closed when every stage runs
 	leaving atomic.Bool   // stopping has begun
@@ -138,6 +140,7 @@ func (h *Hub) stages() []stage {
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},
 		{name: "caller", open: h.openCaller, close: h.closeCaller},
+		{name: "keys", run: h.watchKeys},
 		{name: "adapters", grace: g.Adapters, open: h.openAdapters, run: h.runAdapters},
 		{name: "admin", grace: g.HTTP, run: h.serveAdmin},
 		{name: "http", grace: g.HTTP, run: h.serveHTTP},

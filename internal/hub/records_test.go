@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,14 +40,13 @@ func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
 
 // keyStore is a KeyStore in memory: enough for one patient.
 type keyStore struct {
-	deployment []byte
+	deployment []ledger.DeploymentKey
 	patients   []ledger.NewPatient
 }
 
-func (k *keyStore) Deployment(_ context.Context, first []byte) ([]byte, error) {
-	if k.deployment == nil {
-		k.deployment = first
-	}
+func (k *keyStore) Deployment(_ context.Context, add ...ledger.DeploymentKey) ([]ledger.DeploymentKey, error) {
+	k.deployment = append(k.deployment, add...)
+	slices.SortFunc(k.deployment, func(a, b ledger.DeploymentKey) int { return a.Generation - b.Generation })
 	return k.deployment, nil
 }
 
@@ -83,6 +83,8 @@ func (k *keyStore) Keys(context.Context, []ledger.ID) (map[ledger.ID]ledger.Wrap
 
 // clear wraps nothing: the test is not about it.
 type clear struct{}
+
+func (clear) Name() string { return "clear" }
 
 func (clear) Wrap(_ context.Context, key, _ []byte) ([]byte, error)    { return key, nil }
 func (clear) Unwrap(_ context.Context, blob, _ []byte) ([]byte, error) { return blob, nil }

@@ -17,7 +17,6 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/telemetry"
-	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -26,7 +25,7 @@ func (h *Hub) openDatabases(ctx context.Context) (err error) {
 	if h.databases, err = openStores(ctx, h.config); err != nil {
 		return err
 	}
-	if h.keys, err = ledger.OpenKeyring(ctx, h.databases.keys, h.databases.wrapper); err != nil {
+	if h.keys, err = h.openKeyring(ctx); err != nil {
 		return err
 	}
 	orgs, clients, err := h.databases.records.Directory(ctx)

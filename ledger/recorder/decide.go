@@ -32,6 +32,7 @@ type result struct {
 	answer     streams.Answer
 	record     ledger.Record
 	patient    ledger.ID // whose key seals the record; zero = the hub's
+	statement  string    // public text recorded instead of a sealed record; "" = none
 	commitment ledger.Hash
 	index      uint64
 	effects    []ledger.Effect // numbers and indexes come with the commit
@@ -173,6 +174,7 @@ type draft struct {
 	conflict   bool // a valid message at the wrong moment: recorded, nothing changes
 	counted    bool // but what the refusal itself changes
 	patient    ledger.ID
+	statement  string // public text that is the whole record
 }
 
 // consequence is an effect of the state machine with the resource that caused it.
@@ -319,7 +321,7 @@ func (t *draft) finish() {
 	}
 	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}
-	u.result.patient = t.patient
+	u.result.patient, u.result.statement = t.patient, t.statement
 	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id, Seq: u.message.Seq}
 	if u.kind == "" && len(t.resources) == 1 && !t.conflict && t.resources[0].Version > 0 {
 		u.result.record.Of = parseID(t.resources[0].ID)

@@ -73,6 +73,8 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		if err := t.timely(); err != nil {
 			return nil, err
 		}
+	case FactKeys:
+		t.rotated()
 	default:
 		u.refuse(fault.Of(fault.CodeFact))
 	}

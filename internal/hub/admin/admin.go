@@ -11,6 +11,7 @@ type Service interface {
 	Organizations(ctx context.Context) ([]Organization, error)
 	Invite(ctx context.Context, who Patient) (Invitation, error)
 	Status(ctx context.Context) (Status, error)
+	KeyService
 	// Verify calls progress now and then from one goroutine.
 	Verify(ctx context.Context, progress func(Progress)) (Verdict, error)
 }

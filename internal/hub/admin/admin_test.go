@@ -18,6 +18,17 @@ import (
 // fake answers with what it was asked.
 type fake struct{ fail error }
 
+func (f fake) KeyStatus(context.Context) (admin.KeyStatus, error) {
+	return admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}}, f.fail
+}
+func (f fake) RotateKeys(context.Context) (admin.Rotation, error) {
+	return admin.Rotation{Generation: 2, Stated: true}, f.fail
+}
+func (f fake) RewrapKeys(_ context.Context, progress func(admin.Progress)) (admin.Rewrap, error) {
+	progress(admin.Progress{Entries: 1, Total: 2})
+	return admin.Rewrap{Keys: 2, Retired: []int{1}}, f.fail
+}
+
 func (f fake) AddOrganization(_ context.Context, o admin.NewOrganization) (admin.Credential, error) {
 	return admin.Credential{Kind: o.Kind, Name: o.Name, Token: "secret"}, f.fail
 }
@@ -64,6 +75,14 @@ func TestRoundTrips(t *testing.T) {
 	verdict, err := c.Verify(ctx, func(p admin.Progress) { seen = append(seen, p) })
 	check(t, err, verdict, admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}})
 	check(t, nil, seen, []admin.Progress{{Entries: 1, Total: 2}, {Entries: 2, Total: 2}})
+	keys, err := c.KeyStatus(ctx)
+	check(t, err, keys, admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}})
+	rotation, err := c.RotateKeys(ctx)
+	check(t, err, rotation, admin.Rotation{Generation: 2, Stated: true})
+	seen = nil
+	rewrap, err := c.RewrapKeys(ctx, func(p admin.Progress) { seen = append(seen, p) })
+	check(t, err, rewrap, admin.Rewrap{Keys: 2, Retired: []int{1}})
+	check(t, nil, seen, []admin.Progress{{Entries: 1, Total: 2}})
 }
 
 func check[T any](t *testing.T, err error, got, want T) {
