@@ -190,6 +190,9 @@ func (g *growth) page(ctx context.Context, page []ledger.Entry) error {
 			break
 		}
 	}
+	if g.dry {
+		return nil
+	}
 	for _, o := range full {
 		g.full = append(g.full, o.path)
 	}
@@ -266,16 +269,13 @@ func (n *Notary) rebuild(ctx context.Context, c trust.Checkpoint) error {
 	if head.Size < c.Size {
 		return rollback(c.Size, head.Size)
 	}
-	g := &growth{notary: n, tree: &tree{}, at: position{leaf: ledger.Origin(n.config.Origin)}, now: n.config.Now(), upTo: c.Size}
-	page, err := n.entries(ctx, 0)
+	// First without storing anything: tiles of another ledger must not get in the way of the right ones.
+	if _, err := n.regrow(ctx, c, true); err != nil {
+		return err
+	}
+	g, err := n.regrow(ctx, c, false)
 	if err != nil {
 		return err
-	}
-	if err := g.take(ctx, page); err != nil {
-		return err
-	}
-	if root(g.tree.edge()) != c.Root {
-		return ErrRewrite.Wrap(fmt.Errorf("the first %d entries have another root than was signed", c.Size))
 	}
 	if n.state.Size == c.Size { // the state was there, only tiles were missing
 		if err := store(ctx, n.config.Tiles, g.tree.partial(0)); err != nil {
@@ -289,4 +289,20 @@ func (n *Notary) rebuild(ctx context.Context, c trust.Checkpoint) error {
 	}
 	n.out.first = 0 // it was published
 	return nil
+}
+
+// regrow is the tree of a checkpoint, from the first entry on.
+func (n *Notary) regrow(ctx context.Context, c trust.Checkpoint, dry bool) (*growth, error) {
+	g := &growth{notary: n, tree: &tree{}, at: position{leaf: ledger.Origin(n.config.Origin)}, now: n.config.Now(), upTo: c.Size, dry: dry}
+	page, err := n.entries(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.take(ctx, page); err != nil {
+		return nil, err
+	}
+	if root(g.tree.edge()) != c.Root {
+		return nil, ErrRewrite.Wrap(fmt.Errorf("the first %d entries have another root than was signed", c.Size))
+	}
+	return g, nil
 }

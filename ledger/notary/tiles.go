@@ -23,7 +23,11 @@ func store(ctx context.Context, s Storage, all []object) error {
 	for _, o := range all {
 		g.Go(func() error { return s.Create(ctx, o.path, o.data) })
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if errors.Is(err, ErrDiffers) {
+		return ErrRewrite.Wrap(err)
+	}
+	if err != nil {
 		return fmt.Errorf("notary: store tiles: %w", err)
 	}
 	return nil
@@ -43,7 +47,7 @@ func prune(ctx context.Context, s Storage, full []string) error {
 	return nil
 }
 
-// object reads the first w of a tile's elements, each size bytes long: from the partial tile, or
+// fetch reads the first w of a tile's elements, each size bytes long: from the partial tile, or
 // from the full one when that has taken its place.
 func fetch(ctx context.Context, s Register, path string, w, size int) ([]byte, error) {
 	data, err := s.Get(ctx, path)

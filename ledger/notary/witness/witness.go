@@ -174,7 +174,9 @@ func (w *Witness) cosign(ctx context.Context, r request, c trust.Checkpoint, las
 }
 
 // textOf is the signed part of a note; the blank line that ends it is the last one.
-func textOf(msg []byte) string { return string(msg[:max(bytes.LastIndex(msg, []byte("\n\n")), 0)]) + "\n" }
+func textOf(msg []byte) string {
+	return string(msg[:max(bytes.LastIndex(msg, []byte("\n\n")), 0)]) + "\n"
+}
 
 // latest reads what was cosigned last for a log.
 func (w *Witness) latest(ctx context.Context, origin string) (latest, error) {
