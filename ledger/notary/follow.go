@@ -147,8 +147,10 @@ type growth struct {
 	now    time.Time
 	head   ledger.Head // read before the entries: they lead there, and may go on
 	upTo   uint64      // stop here; 0 = at the end of the ledger
+	dry    bool        // store nothing
 	first  int64       // time of the first new entry, unix ms
-	full   []string    // tiles that were made full
+
+	full []string // tiles that were made full
 }
 
 // take checks and adds entries, page by page, to the end; then the head that was read before them
