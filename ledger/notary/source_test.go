@@ -238,6 +238,7 @@ type witnessed struct {
 	*httptest.Server
 	key   *notary.Key
 	store *notary.Dir
+	path  string
 	down  bool
 }
 
@@ -248,7 +249,7 @@ func newWitness(t testing.TB, name string, log *notary.Key) *witnessed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &witnessed{key: key, store: openDir(t, filepath.Join(dir, "store"))}
+	w := &witnessed{key: key, store: openDir(t, filepath.Join(dir, "store")), path: filepath.Join(dir, "store")}
 	p, err := trust.ParsePolicy([]byte("log " + log.VKey + "\nquorum none\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -277,3 +278,5 @@ func policy(t testing.TB, text string) *trust.Policy {
 	}
 	return p
 }
+
+func (w *witnessed) dir() string { return w.path }
