@@ -3,6 +3,7 @@ package notary
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -54,5 +55,20 @@ func AlarmName(err error) string {
 // at names the entry.
 func at(index uint64, err error) error { return &ledger.BadEntry{Index: index, Err: err} }
 
-// rollback names both sizes.
-func rollback(from, to uint64) error { return ErrRollback.Wrap(fmt.Errorf("%d→%d", from, to)) }
+// Rollback is an ErrRollback with both sizes.
+type Rollback struct{ From, To uint64 }
+
+func (r *Rollback) Error() string { return fmt.Sprintf("%v: %d→%d", ErrRollback, r.From, r.To) }
+
+func (r *Rollback) Unwrap() error { return ErrRollback }
+
+// place is where an alarm points, for the log.
+func place(err error) (attrs []any) {
+	if r, ok := errors.AsType[*Rollback](err); ok {
+		attrs = append(attrs, slog.Uint64("from", r.From), slog.Uint64("to", r.To))
+	}
+	if b, ok := errors.AsType[*ledger.BadEntry](err); ok {
+		attrs = append(attrs, slog.Uint64("entry", b.Index))
+	}
+	return attrs
+}

@@ -64,7 +64,7 @@ func (n *Notary) look(ctx context.Context) (ledger.Head, []ledger.Entry, error) 
 	}
 	p := n.position()
 	if head.Size < p.size {
-		return head, nil, rollback(p.size, head.Size)
+		return head, nil, &Rollback{p.size, head.Size}
 	}
 	if p.size == 0 {
 		more, err := n.entries(ctx, 0)
@@ -269,7 +269,7 @@ func (n *Notary) rebuild(ctx context.Context, c trust.Checkpoint) error {
 		return fmt.Errorf("notary: read head: %w", err)
 	}
 	if head.Size < c.Size {
-		return rollback(c.Size, head.Size)
+		return &Rollback{c.Size, head.Size}
 	}
 	// First without storing anything: tiles of another ledger must not get in the way of the right ones.
 	if _, err := n.regrow(ctx, c, true); err != nil {

@@ -217,7 +217,7 @@ func (n *Notary) report(ctx context.Context, began time.Time, err error) {
 	case err == nil:
 		n.config.Log.InfoContext(ctx, "notary: all is well again", slog.Uint64("size", s.Size))
 	case fault.KindOf(err) == fault.Tampered:
-		n.config.Log.ErrorContext(ctx, "notary: ALARM", slog.String("reason", s.Alarm), slog.Any("error", err), slog.Uint64("size", s.Size))
+		n.config.Log.With(place(err)...).ErrorContext(ctx, "notary: ALARM", slog.String("reason", s.Alarm), slog.Any("error", err), slog.Uint64("size", s.Size))
 	default:
 		n.config.Log.WarnContext(ctx, "notary: a tick failed", slog.String("reason", s.Alarm), slog.Any("error", err))
 	}
