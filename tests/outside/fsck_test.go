@@ -29,6 +29,7 @@ const origin = "dosewire.test/ledger/1"
 type chain struct {
 	head    ledger.Head
 	entries []ledger.Entry
+	salt    byte // makes another ledger of it
 }
 
 func (c *chain) Head(context.Context) (ledger.Head, error) { return c.head, nil }
@@ -44,7 +45,7 @@ func (c *chain) add(n int) {
 		if c.head.Size == 0 {
 			kind = ledger.KindGenesis
 		}
-		digest := sha256.Sum256(binary.BigEndian.AppendUint64(nil, c.head.Size))
+		digest := sha256.Sum256(binary.BigEndian.AppendUint64([]byte{c.salt}, c.head.Size))
 		var e ledger.Entry
 		e, c.head = ledger.Link(c.head, kind, time.Now(), digest, digest)
 		c.entries = append(c.entries, e)
@@ -59,27 +60,14 @@ func export(t *testing.T, steps ...int) (tiles string, key *notary.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := notary.OpenDir(filepath.Join(dir, "state"), 0o700)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tiles = filepath.Join(dir, "tiles")
-	published, err := notary.OpenDir(tiles, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &chain{head: ledger.Head{Leaf: ledger.Origin(origin)}}
-	n, err := notary.Open(notary.Config{Origin: origin, Source: c, State: state, Tiles: published, Signer: key, Verifier: key.Verifier})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := newLog(t, dir, key, nil, 0)
 	for _, step := range steps {
-		c.add(step)
-		if err := n.Tick(t.Context()); err != nil {
+		l.chain.add(step)
+		if err := l.Tick(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return tiles, key
+	return filepath.Join(dir, "tiles"), key
 }
 
 // check is Tessera's fsck over a folder.
