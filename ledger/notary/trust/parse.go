@@ -105,7 +105,7 @@ func (p *parser) witness(words []string) error {
 // group <name> all|any|<k> <name>...
 func (p *parser) group(words []string) error {
 	if len(words) < 3 {
-		return errors.New("want: group <name> all|any|<k> <name>...")
+		return errors.New("want: group <name> all|any|<k> and one or more names")
 	}
 	names := words[2:]
 	k, err := threshold(words[1], len(names))
