@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("DOSEWIRE_DATA", filepath.Join(e.WorkDir, "data"))
-			for _, variable := range []string{"DOSEWIRE_HTTP_ADDRESS", "DOSEWIRE_NATS_ADDRESS"} {
+			for _, variable := range []string{"DOSEWIRE_HTTP_ADDRESS", "DOSEWIRE_NATS_ADDRESS", "WITNESS"} {
 				address, err := free()
 				if err != nil {
 					return err

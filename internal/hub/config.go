@@ -30,6 +30,7 @@ type Config struct {
 	Store     Store     `yaml:"store"`
 	Keys      Keys      `yaml:"keys"`
 	Ledger    Ledger    `yaml:"ledger"`
+	Notary    Notary    `yaml:"notary"`
 	FHIR      FHIR      `yaml:"fhir"`
 	Telemetry Telemetry `yaml:"telemetry"`
 	Grace     Grace     `yaml:"grace"`
@@ -104,6 +105,22 @@ type Keys struct {
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+}
+
+// Notary signs the ledger's checkpoints and publishes its tiles.
+type Notary struct {
+	// Apart says that another process is the notary (dosewire notary, with its own key and a role that
+	// may only read), so the hub runs none.
+	Apart bool `yaml:"apart" env:"DOSEWIRE_NOTARY_APART"`
+	// Folder holds the notary's state and, in tiles, what it publishes. Defaults to notary in the data
+	// folder.
+	Folder string `yaml:"folder" env:"DOSEWIRE_NOTARY_FOLDER"`
+	// Key is the file with the checkpoint key, made on first use. Defaults to key in Folder.
+	Key string `yaml:"key" env:"DOSEWIRE_NOTARY_KEY"`
+	// Policy is a C2SP tlog-policy file that names witnesses and the quorum. Empty means no witnesses.
+	Policy string `yaml:"policy" env:"DOSEWIRE_NOTARY_POLICY"`
+	// Interval between two looks at the ledger. Defaults to 1s.
+	Interval time.Duration `yaml:"interval" env:"DOSEWIRE_NOTARY_INTERVAL"`
 }
 
 // FHIR is what messages must satisfy beyond base R4 and the hub's own rules.

@@ -22,6 +22,7 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/telemetry"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -47,6 +48,7 @@ type Hub struct {
 	broker    broker
 	nc        *nats.Conn
 	js        jetstream.JetStream
+	notary    *notary.Notary // nil = apart
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
 	routes    *adapters.Routes
@@ -137,6 +139,7 @@ func (h *Hub) stages() []stage {
 	return []stage{
 		{name: "telemetry", close: h.closeTelemetry},
 		{name: "databases", open: h.openDatabases, close: h.closeDatabases},
+		{name: "notary", grace: notaryGrace, open: h.openNotary, run: h.runNotary},
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},
 		{name: "caller", open: h.openCaller, close: h.closeCaller},

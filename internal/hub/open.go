@@ -14,6 +14,7 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/awskms"
 	"github.com/dosewire/dosewire/ledger/filekey"
+	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/postgres"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/ledger/sqlite"
@@ -36,6 +37,7 @@ func notYet(c Config) error {
 type records interface {
 	recorder.Store
 	ledger.Reader
+	notary.Source
 	directory.Store
 }
 
@@ -146,6 +148,22 @@ func openRecords(ctx context.Context, c Config) (ledger.Reader, func() error, er
 		return s, s.Close, nil
 	}
 	s, err := sqlite.Open(ctx, c.recordsFile())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
+}
+
+// openChain opens the ledger alone, read-only, as a notary in its own process does.
+func openChain(ctx context.Context, c Config) (notary.Source, func() error, error) {
+	if c.Store.DSN != "" {
+		s, err := postgres.OpenChain(ctx, c.Store.DSN)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.Close, nil
+	}
+	s, err := sqlite.OpenChain(ctx, c.recordsFile())
 	if err != nil {
 		return nil, nil, err
 	}
