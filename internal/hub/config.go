@@ -101,6 +101,9 @@ type Keys struct {
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+	// Tiles is where the notary publishes checkpoints and tiles: a folder or an http(s) URL. Receipts are
+	// made from them. Defaults to notary/tiles in the data folder.
+	Tiles string `yaml:"tiles" env:"DOSEWIRE_LEDGER_TILES"`
 }
 
 // FHIR is what messages must satisfy beyond base R4 and the hub's own rules.

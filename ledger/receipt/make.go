@@ -67,3 +67,15 @@ func (r hashReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	}
 	return out, nil
 }
+
+// LeavesFrom are the leaf hashes that the tiles publish for index and what follows it in its tile, in a
+// tree of this size. Nothing vouches for them: compare them with what is vouched for.
+func LeavesFrom(ctx context.Context, t Tiles, size, index uint64) (leaves []ledger.Hash, err error) {
+	n := index / tileWidth
+	width := int(min(size-n*tileWidth, tileWidth))
+	b, err := readTile(ctx, t, "0", n, width, tlog.HashSize)
+	for b = b[min(len(b), int(index%tileWidth)*tlog.HashSize):]; len(b) > 0; b = b[tlog.HashSize:] {
+		leaves = append(leaves, ledger.Hash(b[:tlog.HashSize]))
+	}
+	return leaves, err
+}

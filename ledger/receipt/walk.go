@@ -32,8 +32,9 @@ type Counts [ledger.KindAccess + 1]uint64
 // Result is what a walk has seen. On an error it is what was good before it.
 type Result struct {
 	Checkpoint Checkpoint
-	Walked     uint64 // entries, in this walk
-	Kinds      Counts // of those
+	Walked     uint64      // entries, in this walk
+	Kinds      Counts      // of those
+	Leaf       ledger.Hash // of the last good entry
 }
 
 // Walk goes on from a state to the newest checkpoint and moves the state to the last full bundle, so
@@ -65,12 +66,13 @@ func (w Walker) Walk(ctx context.Context, from State) (State, Result, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	run := walk{Walker: w, ctx: ctx, at: from.clone(), end: c, res: &res}
+	run := walk{Walker: w, ctx: ctx, at: from.Clone(), end: c, res: &res}
 	kept, err := run.all()
 	return kept, res, err
 }
 
-func (s State) clone() State {
+// Clone is a copy that can be grown apart.
+func (s State) Clone() State {
 	levels := s.Tree.Levels
 	s.Tree.Levels = nil
 	for _, l := range levels {
@@ -99,7 +101,7 @@ type bundle struct {
 }
 
 func (w *walk) all() (State, error) {
-	kept := w.at.clone()
+	kept := w.at.Clone()
 	for next := range w.readers() {
 		b := <-next
 		if err := w.bundle(b); err != nil {
@@ -109,7 +111,7 @@ func (w *walk) all() (State, error) {
 			w.Progress(w.at.Head.Size, w.end.Size)
 		}
 		if len(b.entries) == tileWidth {
-			kept = w.at.clone()
+			kept = w.at.Clone()
 		}
 	}
 	if err := w.ctx.Err(); err != nil {
@@ -198,6 +200,7 @@ func (w *walk) bundle(b bundle) error {
 		}
 		w.at.Head = next
 		w.res.Walked++
+		w.res.Leaf = next.Leaf
 		w.res.Kinds[e.Kind]++
 	}
 	if b.err != nil {
@@ -231,7 +234,7 @@ func (w *walk) last(b bundle, after ledger.Head) error {
 		}
 		return &ledger.BadEntry{Index: after.Size - 1, Err: ErrChanged}
 	}
-	whole := w.at.clone().Tree
+	whole := w.at.Clone().Tree
 	for _, leaf := range b.leaves {
 		whole.Add(leaf)
 	}

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -30,10 +31,10 @@ func (f fake) Invite(_ context.Context, p admin.Patient) (admin.Invitation, erro
 func (f fake) Status(context.Context) (admin.Status, error) {
 	return admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}}, f.fail
 }
-func (f fake) Verify(_ context.Context, progress func(admin.Progress)) (admin.Verdict, error) {
+func (f fake) Verify(_ context.Context, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
 	progress(admin.Progress{Entries: 1, Total: 2})
 	progress(admin.Progress{Entries: 2, Total: 2})
-	return admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}}, f.fail
+	return admin.Verdict{Entries: 2, Leaf: q.Root, State: q.State, Bad: &admin.Bad{Entry: 2, Reason: "changed"}}, f.fail
 }
 
 func serve(t *testing.T, s admin.Service) *admin.Client {
@@ -61,8 +62,8 @@ func TestRoundTrips(t *testing.T) {
 	status, err := c.Status(ctx)
 	check(t, err, status, admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}})
 	var seen []admin.Progress
-	verdict, err := c.Verify(ctx, func(p admin.Progress) { seen = append(seen, p) })
-	check(t, err, verdict, admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}})
+	verdict, err := c.Verify(ctx, admin.Verification{State: json.RawMessage(`{"version":1}`), At: 7, Root: "ab"}, func(p admin.Progress) { seen = append(seen, p) })
+	check(t, err, verdict, admin.Verdict{Entries: 2, Leaf: "ab", State: json.RawMessage(`{"version":1}`), Bad: &admin.Bad{Entry: 2, Reason: "changed"}})
 	check(t, nil, seen, []admin.Progress{{Entries: 1, Total: 2}, {Entries: 2, Total: 2}})
 }
 
@@ -81,7 +82,7 @@ func TestRefusalsKeepKindAndCode(t *testing.T) {
 	for _, fail := range []error{fault.Of(fault.CodeIdentifierUse), own, fault.Of(fault.CodeBusy)} {
 		c := serve(t, fake{fail})
 		_, addErr := c.AddOrganization(t.Context(), admin.NewOrganization{})
-		_, verifyErr := c.Verify(t.Context(), nil)
+		_, verifyErr := c.Verify(t.Context(), admin.Verification{}, nil)
 		for name, err := range map[string]error{"add": addErr, "verify": verifyErr} {
 			if !errors.Is(err, fail) || fault.KindOf(err) != fault.KindOf(fail) {
 				t.Errorf("%s: got %v, want %v", name, err, fail)

@@ -51,8 +51,8 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 }
 
 // Verify is as in Service. progress may be nil.
-func (c *Client) Verify(ctx context.Context, progress func(Progress)) (Verdict, error) {
-	resp, err := c.do(ctx, http.MethodPost, "/verify", struct{}{})
+func (c *Client) Verify(ctx context.Context, q Verification, progress func(Progress)) (Verdict, error) {
+	resp, err := c.do(ctx, http.MethodPost, "/verify", q)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -13,6 +13,10 @@ import (
 // maxRequest is the size of the largest request, bytes.
 const maxRequest = 64 << 10
 
+// maxState is the size of the largest request for a verification: it may carry the right edge of a
+// tree, 255 hashes for each of up to eight levels. Bytes.
+const maxState = 256 << 10
+
 // NewHandler serves s.
 func NewHandler(s Service) http.Handler {
 	mux := http.NewServeMux()
@@ -84,6 +88,13 @@ type line struct {
 }
 
 func verify(w http.ResponseWriter, r *http.Request, s Service) {
+	var q Verification
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxState))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
+		refuse(w, fault.New(fault.Invalid, "admin: the request is not understood"))
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -93,7 +104,7 @@ func verify(w http.ResponseWriter, r *http.Request, s Service) {
 			cancel() // nobody is listening any more
 		}
 	}
-	v, err := s.Verify(ctx, func(p Progress) { write(line{Progress: &p}) })
+	v, err := s.Verify(ctx, q, func(p Progress) { write(line{Progress: &p}) })
 	if err != nil {
 		write(line{Problem: problemOf(err)})
 		return
