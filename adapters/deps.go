@@ -11,6 +11,7 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -44,6 +45,9 @@ type Records interface {
 	Read(ctx context.Context, who Reader, record ledger.ID) (Plain, error)
 	// ReadAll is Read for several records with one access row.
 	ReadAll(ctx context.Context, who Reader, records []ledger.ID) ([]Plain, error)
+	// Receipt proves a record under the newest checkpoint. The opening is in it only if whole says that
+	// the reader may see all of the record's bytes. fault.CodeNotSigned while no checkpoint covers it.
+	Receipt(ctx context.Context, who Reader, record ledger.ID, whole func(Plain) bool) (receipt.Receipt, error)
 	ledger.Reader
 }
 

@@ -12,6 +12,7 @@ type Service interface {
 	Organizations(ctx context.Context) ([]Organization, error)
 	Invite(ctx context.Context, who Patient) (Invitation, error)
 	Status(ctx context.Context) (Status, error)
+	Receipt(ctx context.Context, q ReceiptOf) (Receipt, error)
 	// Verify calls progress now and then from one goroutine.
 	Verify(ctx context.Context, q Verification, progress func(Progress)) (Verdict, error)
 }
@@ -80,6 +81,17 @@ type Head struct {
 	Epoch      uint64 `json:"epoch"`
 	Seq        uint64 `json:"seq"` // last intake sequence decided
 	Deliveries uint64 `json:"deliveries"`
+}
+
+// ReceiptOf asks for the receipt of a prescription or a record, by its id.
+type ReceiptOf struct {
+	ID string `json:"id"`
+}
+
+// Receipt proves an entry; it discloses nothing of the record.
+type Receipt struct {
+	Index uint64 `json:"index"`
+	Text  string `json:"text"` // C2SP tlog-proof
 }
 
 // Verification asks for a walk of the ledger. The zero value walks all of it.

@@ -31,6 +31,9 @@ func (f fake) Invite(_ context.Context, p admin.Patient) (admin.Invitation, erro
 func (f fake) Status(context.Context) (admin.Status, error) {
 	return admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}}, f.fail
 }
+func (f fake) Receipt(_ context.Context, q admin.ReceiptOf) (admin.Receipt, error) {
+	return admin.Receipt{Index: 4, Text: q.ID}, f.fail
+}
 func (f fake) Verify(_ context.Context, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
 	progress(admin.Progress{Entries: 1, Total: 2})
 	progress(admin.Progress{Entries: 2, Total: 2})
@@ -59,6 +62,8 @@ func TestRoundTrips(t *testing.T) {
 	check(t, err, orgs, []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}})
 	link, err := c.Invite(ctx, admin.Patient{System: "s", Value: "v"})
 	check(t, err, link, admin.Invitation{URL: "s|v", Until: time.Unix(1, 0).UTC()})
+	proof, err := c.Receipt(ctx, admin.ReceiptOf{ID: "x"})
+	check(t, err, proof, admin.Receipt{Index: 4, Text: "x"})
 	status, err := c.Status(ctx)
 	check(t, err, status, admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}})
 	var seen []admin.Progress
