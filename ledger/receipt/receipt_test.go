@@ -97,8 +97,17 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// TestTampered is one row for every way in which a receipt can be wrong.
-func TestTampered(t *testing.T) {
+// verdictCase is a receipt with the verdict that everybody must give.
+type verdictCase struct {
+	name   string
+	text   string
+	policy string
+	want   error
+}
+
+// verdictCases are one row for every way in which a receipt can be wrong.
+func verdictCases(t *testing.T) []verdictCase {
+	t.Helper()
 	log, dir, opening := recorded(t, 300, 5, 2)
 	two := policy(t, log.Policy(2))
 	r, err := receipt.Make(t.Context(), receipt.Dir(dir), two.Open, log.Entries[5], &opening)
@@ -117,12 +126,12 @@ func TestTampered(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := string(r.Bytes())
-	for _, c := range []struct {
-		name   string
-		text   string
-		policy string
-		want   error
-	}{
+	noOpening := r
+	noOpening.Opening = nil
+	lines := strings.Split(log.Policy(2), "\n")
+	nested := join(lines[1], lines[3], lines[4], lines[5], "group two 2 w0 w1", "group both all two w2", "quorum both")
+	either := join(lines[1], lines[3], lines[4], lines[5], "group two 2 w0 w1", "group both any two w2", "quorum both")
+	return []verdictCase{
 		{"untouched", good, log.Policy(2), nil},
 		{"empty", "", log.Policy(0), receipt.ErrFormat},
 		{"another header", strings.Replace(good, "@v1", "@v2", 1), log.Policy(0), receipt.ErrFormat},
@@ -143,7 +152,15 @@ func TestTampered(t *testing.T) {
 		{"no checkpoint", good[:strings.Index(good, "\n\n")+2], log.Policy(0), receipt.ErrFormat},
 		{"no signature", good[:strings.Index(good, "\n— ")+1], log.Policy(0), receipt.ErrCheckpoint},
 		{"cosignature's time", retime(good), log.Policy(2), receipt.ErrSignature},
-	} {
+		{"no opening", string(noOpening.Bytes()), log.Policy(2), receipt.ErrOpening},
+		{"another opening", with(r, func(_ *receipt.Receipt, b []byte) []byte { b[120]++; return b }), log.Policy(2), receipt.ErrCommitment},
+		{"groups of groups, not satisfied", good, nested, receipt.ErrQuorum},
+		{"groups of groups, satisfied", good, either, nil},
+	}
+}
+
+func TestTampered(t *testing.T) {
+	for _, c := range verdictCases(t) {
 		_, err := receipt.Verify([]byte(c.text), policy(t, c.policy), []byte(message))
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
@@ -195,14 +212,16 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-func TestPolicies(t *testing.T) {
+type policyCase struct {
+	name, text string
+	ok         bool
+}
+
+func policyCases() []policyCase {
 	log := &testenv.Log{Origin: "dosewire.example/log"}
 	lines := strings.Split(log.Policy(2), "\n")
 	logLine, w0, w1 := lines[1], lines[3], lines[4]
-	for _, c := range []struct {
-		name, text string
-		ok         bool
-	}{
+	return []policyCase{
 		{"whole", log.Policy(2), true},
 		{"nobody", log.Policy(0), true},
 		{"one witness", join(logLine, w0, "quorum w0"), true},
@@ -230,7 +249,11 @@ func TestPolicies(t *testing.T) {
 		{"a key's hash", join(strings.Replace(logLine, "+", "+0", 1), "quorum none"), false},
 		{"carriage return", join(logLine+"\r", "quorum none"), false},
 		{"empty group", join(logLine, "group a all", "quorum a"), false},
-	} {
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	for _, c := range policyCases() {
 		_, err := receipt.ParsePolicy([]byte(c.text))
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, receipt.ErrPolicy) {
 			t.Errorf("%s: %v", c.name, err)
