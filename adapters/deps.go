@@ -30,7 +30,8 @@ type Deps struct {
 	Devices   directory.Store
 	Keys      *ledger.Keyring
 	NATS      *nats.Conn
-	Healthy   func() error // nil when the recorder's lease is fresh
+	Policy    func() ([]byte, error) // the trust policy that readers are given; fault.NotFound when there is none; nil = none
+	Healthy   func() error           // nil when the recorder's lease is fresh
 }
 
 // Submitter brings a message to the recorder and waits for its word (streams.Caller).
@@ -45,9 +46,9 @@ type Records interface {
 	Read(ctx context.Context, who Reader, record ledger.ID) (Plain, error)
 	// ReadAll is Read for several records with one access row.
 	ReadAll(ctx context.Context, who Reader, records []ledger.ID) ([]Plain, error)
-	// Receipt proves a record under the newest checkpoint. The opening is in it only if whole says that
+	// Prove makes the receipt of a record under the newest checkpoint. The opening is in it only if whole says that
 	// the reader may see all of the record's bytes. fault.CodeNotSigned while no checkpoint covers it.
-	Receipt(ctx context.Context, who Reader, record ledger.ID, whole func(Plain) bool) (receipt.Receipt, error)
+	Prove(ctx context.Context, who Reader, record ledger.ID, whole func(Plain) bool) (receipt.Receipt, error)
 	ledger.Reader
 }
 

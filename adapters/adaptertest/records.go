@@ -120,8 +120,8 @@ func (r *Records) ReadAll(ctx context.Context, who adapters.Reader, ids []ledger
 	return all, nil
 }
 
-// Receipt implements adapters.Records.
-func (r *Records) Receipt(ctx context.Context, who adapters.Reader, id ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error) {
+// Prove implements adapters.Records.
+func (r *Records) Prove(ctx context.Context, who adapters.Reader, id ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error) {
 	row, err := r.Record(ctx, id)
 	if err != nil {
 		return receipt.Receipt{}, err

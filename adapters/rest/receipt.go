@@ -27,7 +27,7 @@ func (s *Service) Receipt() http.Handler {
 			adapters.Refuse(w, err)
 			return
 		}
-		proof, err := s.deps.Records.Receipt(r.Context(), reader(who, "receipt"), l.record, func(p adapters.Plain) bool {
+		proof, err := s.deps.Records.Prove(r.Context(), reader(who, "receipt"), l.record, func(p adapters.Plain) bool {
 			return p.Record.Org == who.Org || l.isWhole(p.Body)
 		})
 		if err != nil {

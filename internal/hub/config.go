@@ -104,6 +104,9 @@ type Ledger struct {
 	// Tiles is where the notary publishes checkpoints and tiles: a folder or an http(s) URL. Receipts are
 	// made from them. Defaults to notary/tiles in the data folder.
 	Tiles string `yaml:"tiles" env:"DOSEWIRE_LEDGER_TILES"`
+	// Policy is the trust policy (C2SP tlog-policy) that patients are given to check their receipts
+	// with: the log's key and its witnesses'. Defaults to notary/trust.policy in the data folder.
+	Policy string `yaml:"policy" env:"DOSEWIRE_LEDGER_POLICY"`
 }
 
 // FHIR is what messages must satisfy beyond base R4 and the hub's own rules.

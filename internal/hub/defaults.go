@@ -17,6 +17,7 @@ func (c Config) WithDefaults() Config {
 	set(&c.NATS.Replicas, map[string]int{Embedded: 1, Cluster: 3}[c.Mode])
 	set(&c.Keys.File, filepath.Join(c.Data, "keys", "kek"))
 	set(&c.Ledger.Origin, "dosewire.example/log")
+	set(&c.Ledger.Policy, filepath.Join(c.Data, "notary", "trust.policy"))
 	set(&c.Ledger.Tiles, filepath.Join(c.Data, "notary", "tiles"))
 	set(&c.Telemetry.Log, "text")
 	set(&c.Telemetry.Level, "info")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,10 +21,10 @@ import (
 // answer within another.
 const nextCheckpoint = 2 * time.Second
 
-// Receipt proves a record under the newest checkpoint. The record is opened and compared with its
+// Prove makes the receipt of a record under the newest checkpoint. The record is opened and compared with its
 // entry, so that a receipt never vouches for what was tampered with; the disclosure is stored before
 // the receipt leaves, for it holds the opening if whole says so.
-func (r *Records) Receipt(ctx context.Context, who adapters.Reader, id ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error) {
+func (r *Records) Prove(ctx context.Context, who adapters.Reader, id ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error) {
 	entry, opening, plain, err := r.reveal(ctx, id)
 	if err != nil {
 		return receipt.Receipt{}, err
@@ -115,4 +117,20 @@ func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.Receipt
 		return admin.Receipt{}, err
 	}
 	return admin.Receipt{Index: e.Index, Text: string(made.Bytes())}, nil
+}
+
+// trustPolicy reads what readers of receipts are given. A file that is no policy is not given to
+// anybody.
+func (c Config) trustPolicy() ([]byte, error) {
+	text, err := os.ReadFile(c.Ledger.Policy)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Of(fault.CodeNotFound)
+	}
+	if err != nil {
+		return nil, fault.Of(fault.CodeUnavailable).Wrap(err)
+	}
+	if _, err := receipt.ParsePolicy(text); err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
+	}
+	return text, nil
 }
