@@ -137,9 +137,7 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	var who admin.Credential
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &who))
 	path := args[1]
-	if strings.Contains(path, "@rx") {
-		path = strings.Replace(path, "@rx", strings.TrimSpace(ts.ReadFile("rx")), 1)
-	}
+	path = strings.Replace(path, "@rx", strings.TrimSpace(ts.ReadFile("rx")), 1)
 	r, err := http.NewRequest(http.MethodGet, who.URL+path, nil)
 	ts.Check(err)
 	r.Header.Set("Authorization", "Bearer "+who.Token)

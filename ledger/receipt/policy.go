@@ -165,7 +165,7 @@ func (r *policyReader) witness(f []string) error {
 
 func (r *policyReader) group(f []string) error {
 	if len(f) < 3 {
-		return fmt.Errorf("write: group <name> all|any|<k> <name>...")
+		return fmt.Errorf("write: group <name> all|any|<k> and one name or more")
 	}
 	g := group{}
 	for _, name := range f[2:] {
