@@ -15,13 +15,13 @@ import (
 // Sizes of the sealed form, bytes.
 const (
 	KeySize      = 32 // of every data key
-	openingSize  = 32
-	sealedPrefix = 1 // version of the sealed form
+	OpeningSize  = 32 // of the secret beside the plaintext that a commitment covers
+	sealedPrefix = 1  // version of the sealed form
 	nonceSize    = 12
 	tagSize      = 16
 
 	// SealedOverhead is how much longer a sealed record is than its plaintext, bytes.
-	SealedOverhead = sealedPrefix + nonceSize + openingSize + tagSize
+	SealedOverhead = sealedPrefix + nonceSize + OpeningSize + tagSize
 )
 
 const (
@@ -80,9 +80,9 @@ func Seal(key PatientKey, r *Record, plaintext []byte) (commitment Hash, err err
 	if err != nil {
 		return Hash{}, err
 	}
-	opened := make([]byte, openingSize+len(plaintext))
-	rand.Read(opened[:openingSize]) // never fails: crypto/rand ends the program instead
-	copy(opened[openingSize:], plaintext)
+	opened := make([]byte, OpeningSize+len(plaintext))
+	rand.Read(opened[:OpeningSize]) // never fails: crypto/rand ends the program instead
+	copy(opened[OpeningSize:], plaintext)
 
 	sealed := make([]byte, sealedPrefix, sealedPrefix+aead.Overhead()+len(opened))
 	sealed[0] = sealedVersion
@@ -94,27 +94,35 @@ func Seal(key PatientKey, r *Record, plaintext []byte) (commitment Hash, err err
 // commitment is nil). The check matters: an AES-GCM ciphertext can be made to open under two keys
 // with different contents, a commitment cannot. ErrSealed, ErrErased.
 func Open(key PatientKey, r Record, commitment *Hash) ([]byte, error) {
+	_, plaintext, err := Reveal(key, r, commitment)
+	return plaintext, err
+}
+
+// Reveal is Open that returns the opening too. Opening and plaintext together prove to anyone what was
+// recorded, so whoever gets both must be allowed to read the whole record.
+func Reveal(key PatientKey, r Record, commitment *Hash) (opening [OpeningSize]byte, plaintext []byte, err error) {
 	if r.Sealed == nil {
-		return nil, ErrErased
+		return opening, nil, ErrErased
 	}
 	if len(r.Sealed) < SealedOverhead || r.Sealed[0] != sealedVersion || len(r.Type) > maxType {
-		return nil, ErrSealed
+		return opening, nil, ErrSealed
 	}
 	if r.KeyID != key.KeyID {
-		return nil, errWrongKey
+		return opening, nil, errWrongKey
 	}
 	aead, err := recordAEAD(key, r.ID)
 	if err != nil {
-		return nil, err
+		return opening, nil, err
 	}
 	opened, err := aead.Open(nil, nil, r.Sealed[sealedPrefix:], r.Header())
 	if err != nil {
-		return nil, ErrSealed.Wrap(err)
+		return opening, nil, ErrSealed.Wrap(err)
 	}
 	if commitment != nil && sha256.Sum256(opened) != *commitment {
-		return nil, ErrSealed
+		return opening, nil, ErrSealed
 	}
-	return opened[openingSize:], nil
+	copy(opening[:], opened)
+	return opening, opened[OpeningSize:], nil
 }
 
 // recordAEAD derives the key that seals one record and nothing else.

@@ -267,7 +267,7 @@ func TestVectorsSeal(t *testing.T) {
 		v.PatientKey = bytes.Repeat([]byte{byte(0x40 + i)}, 32)
 		v.Nonce = bytes.Repeat([]byte{byte(0x50 + i)}, 12)
 		v.Opening = bytes.Repeat([]byte{byte(0x60 + i)}, 32)
-		sealByHand(t, v)
+		fips140.WithoutEnforcement(func() { sealByHand(t, v) }) // vectors need fixed nonces, which the hub never uses
 	}
 	for _, v := range vector(t, "seal.json", made) {
 		r := ledger.Record{ID: v.Record, KeyID: v.KeyID, Org: v.Org, Type: v.Type, Version: v.Version, Of: v.Of, Sealed: v.Sealed}

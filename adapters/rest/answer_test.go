@@ -38,6 +38,7 @@ func mount(w *adaptertest.World, roles ...auth.Role) {
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}", role, s.ReadRequest())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", role, s.ReadRequest())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/$original", role, s.Original())
+		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/$receipt", role, s.Receipt())
 		w.Deps.Routes.System("GET /fhir/MedicationDispense/{id}", role, s.ReadDispense())
 		w.Deps.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", role, s.ReadDispense())
 		w.Deps.Routes.System("GET /fhir/Bundle/{id}", role, s.ReadBundle())

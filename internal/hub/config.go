@@ -105,6 +105,12 @@ type Keys struct {
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+	// Tiles is where the notary publishes checkpoints and tiles: a folder or an http(s) URL. Receipts are
+	// made from them. Defaults to notary/tiles in the data folder.
+	Tiles string `yaml:"tiles" env:"DOSEWIRE_LEDGER_TILES"`
+	// Policy is the trust policy (C2SP tlog-policy) that patients are given to check their receipts
+	// with: the log's key and its witnesses'. Defaults to notary/trust.policy in the data folder.
+	Policy string `yaml:"policy" env:"DOSEWIRE_LEDGER_POLICY"`
 }
 
 // Notary signs the ledger's checkpoints and publishes its tiles.

@@ -20,6 +20,8 @@ func (c Config) WithDefaults() Config {
 	set(&c.Notary.Folder, filepath.Join(c.Data, "notary"))
 	set(&c.Notary.Key, filepath.Join(c.Notary.Folder, "key"))
 	set(&c.Notary.Interval, time.Second)
+	set(&c.Ledger.Policy, filepath.Join(c.Data, "notary", "trust.policy"))
+	set(&c.Ledger.Tiles, filepath.Join(c.Data, "notary", "tiles"))
 	set(&c.Telemetry.Log, "text")
 	set(&c.Telemetry.Level, "info")
 	set(&c.Grace.HTTP, 15*time.Second)

@@ -84,7 +84,7 @@ func TestRecordingGoesOnWithoutKMS(t *testing.T) {
 	if _, err := op.RotateKeys(t.Context()); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("rotate without KMS: %v, want it to be unavailable", err)
 	}
-	if v, err := op.Verify(t.Context(), nil); err != nil || v.Bad != nil || v.Records < 27 {
+	if v, err := op.Verify(t.Context(), admin.Verification{}, nil); err != nil || v.Bad != nil || v.Records < 27 {
 		t.Errorf("verify: %+v, %v", v, err)
 	}
 	if err := stop(); err != nil {
@@ -213,7 +213,7 @@ func TestRotateWhileRecording(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	}
-	if v, err := VerifyStore(t.Context(), c, nil); err != nil || v.Bad != nil || v.Statements != 3 {
+	if v, err := VerifyStore(t.Context(), c, admin.Verification{}, nil); err != nil || v.Bad != nil || v.Statements != 3 {
 		t.Errorf("verify: %+v, %v, want 3 statements", v, err)
 	}
 }

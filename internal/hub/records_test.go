@@ -13,6 +13,7 @@ import (
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 )
 
 // shelf is a Reader of a few records. Calls of anything else end the test.
@@ -120,7 +121,7 @@ func library(t *testing.T) (*Records, *shelf, []ledger.ID) {
 		s.records[r.ID] = r
 		ids = append(ids, r.ID)
 	}
-	return NewRecords(s, keys, func() time.Time { return time.UnixMilli(1234) }), s, ids
+	return NewRecords(s, keys, func() time.Time { return time.UnixMilli(1234) }, receipt.Dir(t.TempDir())), s, ids
 }
 
 func TestEveryReadLeavesOneAccessRow(t *testing.T) {

@@ -38,6 +38,18 @@ func testRows(t *testing.T, s Backend) {
 	if got := sha256.Sum256(all[1].Access.Bytes()); got != all[1].Entry.Digest {
 		t.Error("the access row as read does not match its entry")
 	}
+	for i, want := range b.Entries {
+		got, err := s.Entry(t.Context(), uint64(i)+1)
+		if err != nil {
+			t.Errorf("Entry: %v", err)
+		}
+		same(t, "entry by index", got, want)
+	}
+	for _, beyond := range []uint64{4, 1<<64 - 1} {
+		if _, err := s.Entry(t.Context(), beyond); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("Entry(%d): %v, want ErrNotFound", beyond, err)
+		}
+	}
 	if n := len(rows(t, s, 4)); n != 0 {
 		t.Errorf("%d rows beyond the end", n)
 	}

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,20 +22,22 @@ import (
 // when the effect has its own Body, or when the record must be opened first.
 type announcement struct {
 	ledger.Effect
-	body []byte
+	body []byte // nil = not at hand
+	leaf string // of the entry Index, hex; "" = not at hand
 }
 
-// announcements pairs a batch's effects with the bodies at hand.
+// announcements pairs a batch's effects with the bodies and leaves at hand.
 func announcements(effects []ledger.Effect, units []*unit) []announcement {
-	bodies := make(map[ledger.ID][]byte, len(units))
+	bodies, leaves := make(map[ledger.ID][]byte, len(units)), make(map[uint64]string, len(units))
 	for _, u := range units {
 		if u.result.fate == recorded {
 			bodies[u.result.record.ID] = u.body
+			leaves[u.result.index] = u.result.answer.Leaf
 		}
 	}
 	out := make([]announcement, len(effects))
 	for i, e := range effects {
-		out[i] = announcement{Effect: e, body: bodies[e.Record]}
+		out[i] = announcement{Effect: e, body: bodies[e.Record], leaf: leaves[e.Index]}
 	}
 	return out
 }
@@ -332,7 +335,12 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	h.Set(streams.HeaderDelivery, number)
 	h.Set(streams.HeaderCause, strconv.FormatUint(e.Seq, 10))
 	if e.Index != ledger.NoIndex {
+		leaf, err := a.leaf(ctx, e)
+		if err != nil {
+			return streams.Message{}, err
+		}
 		h.Set(streams.HeaderIndex, strconv.FormatUint(e.Index, 10))
+		h.Set(streams.HeaderLeaf, leaf)
 	}
 	if e.Prescription != (ledger.ID{}) {
 		h.Set(streams.HeaderID, e.Prescription.String())
@@ -348,6 +356,20 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 		subject = e.Prescription
 	}
 	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), e.Type, subject.String()), Header: h, Body: payload}, nil
+}
+
+// leaf is the leaf hash of the entry behind an effect, hex: with the index, what its receiver can later
+// ask a receipt for.
+func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
+	if e.leaf != "" {
+		return e.leaf, nil
+	}
+	entry, err := a.r.deps.Reader.Entry(ctx, e.Index)
+	if err != nil {
+		return "", fmt.Errorf("recorder: entry of a delivery: %w", err)
+	}
+	leaf := entry.Leaf()
+	return hex.EncodeToString(leaf[:]), nil
 }
 
 // payload is the effect's own body, or what the receiver may see of the record.
