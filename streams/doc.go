@@ -25,6 +25,7 @@
 //	Rx-Id         prescription id, when the message concerns exactly one
 //	Rx-Claim      claim number: the fence
 //	Rx-If-Match   version of the prescription (Rx-Id) that an order amends; a precondition, so anybody may state it
+//	Rx-Urgent     on a wake: quiet hours do not hold it back
 //	Rx-State      the prescription's state after the decision
 //
 // Nats-Batch-Id, Nats-Batch-Sequence and Nats-Batch-Commit stay on deliveries that were stored in an

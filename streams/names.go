@@ -24,6 +24,7 @@ const (
 	HeaderMatch       = "Rx-If-Match" // version of the prescription that an order amends; from an organisation
 	HeaderState       = "Rx-State"    // the prescription's state after the decision
 	HeaderCause       = "Rx-Cause"    // intake sequence (PubAck.seq) of the message that brought this delivery
+	HeaderUrgent      = "Rx-Urgent"   // on a wake: quiet hours do not hold it back
 	HeaderReply       = "Rx-Reply"    // where the hub itself waits for the answer; ignored unless under ReplyPrefix
 )
 

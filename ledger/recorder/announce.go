@@ -49,6 +49,7 @@ type announcer struct {
 	r       *Recorder
 	publish *streams.DeliveryPublisher
 	wakes   *streams.Publisher
+	woken   recent
 	skip    map[ledger.ID]uint64 // after the loss of RX_DELIVERY: what each organisation had acknowledged
 	rewound uint64               // effects up to here are announced again, without wakes
 
@@ -400,29 +401,4 @@ func (a *announcer) open(ctx context.Context, id ledger.ID) ([]byte, error) {
 		return nil, fmt.Errorf("recorder: announce key: %w", err)
 	}
 	return ledger.Open(key, rec, nil)
-}
-
-// wakeUp tells the open inboxes and the devices of patients. The stream keeps one wake a device.
-func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
-	if len(wakes) == 0 {
-		return nil
-	}
-	patients := make([]ledger.ID, 0, len(wakes))
-	for _, w := range wakes {
-		patients = append(patients, w.Patient)
-		if err := a.r.deps.NATS.Publish(streams.LiveSubject(w.Patient.String()), nil); err != nil {
-			return fault.Of(fault.CodeUnavailable).Wrap(err)
-		}
-	}
-	devices, err := a.r.deps.Devices.DevicesOf(ctx, patients)
-	if err != nil {
-		return fmt.Errorf("recorder: devices: %w", err)
-	}
-	for _, d := range devices {
-		m := streams.Message{ID: "w." + newID().String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
-		if err := a.wakes.Publish(ctx, m); err != nil {
-			return fmt.Errorf("recorder: wake: %w", err)
-		}
-	}
-	return nil
 }
