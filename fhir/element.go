@@ -153,7 +153,11 @@ func (e element) member(name string) element {
 func (e element) choice(name string) element {
 	for m := range e.items() {
 		n := m.node()
-		if k := e.doc.body[n.keyStart:n.keyEnd]; len(k) > len(name) && string(k[:len(name)]) == name && k[len(name)] >= 'A' && k[len(name)] <= 'Z' {
+		k := e.doc.body[n.keyStart:n.keyEnd]
+		if n.keyEscaped {
+			k = unescape(k)
+		}
+		if len(k) > len(name) && string(k[:len(name)]) == name && k[len(name)] >= 'A' && k[len(name)] <= 'Z' {
 			return m
 		}
 	}
