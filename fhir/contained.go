@@ -91,35 +91,79 @@ func (v *validator) containedMeta(meta element) {
 
 // containedUsed: each has an id of its own, and is led to by some "#id" or refers to its container.
 func (v *validator) containedUsed(e element, r *rule) {
-	var few [manyContained][]byte
-	ids := few[:0]
+	var ids [manyContained][]byte
+	n := 0
 	contained := e.member("contained")
 	for c := range contained.items() {
-		ids = append(ids, c.member("id").inner())
+		if n == len(ids) {
+			v.manyContainedUsed(e, contained, r)
+			return
+		}
+		ids[n] = c.member("id").inner()
+		n++
 	}
 	cited := v.citedIn(e)
-	back := cited // from the first that is not behind us
-	known := cited.ids(v.doc, len(ids) > manyContained)
-	twice := repeated(ids)
-	n := 0
-	for c := range contained.items() {
-		leadsBack := false
-		for ; len(back) > 0 && back[0] < c.node().next; back = back[1:] {
-			leadsBack = leadsBack || back[0] > c.at && (element{v.doc, back[0]}).is("#")
+	used := 0
+	for _, at := range cited {
+		id := element{v.doc, at}.inner()[1:]
+		for i := range ids[:n] {
+			if bytes.Equal(ids[i], id) {
+				used |= 1 << i
+			}
 		}
-		if !leadsBack && !known(ids[n]) && !refersBack(c, e) {
+	}
+	i := 0
+	for c := range contained.items() {
+		if used&(1<<i) == 0 && !v.refersBack(cited, c, e) {
 			v.broken(r, c)
 		}
-		if len(ids[n]) > 0 && twice(n) {
-			v.fail(fault.CodeValue, c.member("id"), "")
+		for _, id := range ids[:i] {
+			if len(id) > 0 && bytes.Equal(id, ids[i]) {
+				v.fail(fault.CodeValue, c.member("id"), "")
+				break
+			}
 		}
-		n++
+		i++
 	}
 }
 
-// refersBack reports whether a contained resource refers to its container by type and id. The constraint's
-// words allow it; its expression knows only "#".
-func refersBack(contained, container element) bool {
+// manyContainedUsed is the same with sets, which so few as usual are not worth.
+func (v *validator) manyContainedUsed(e, contained element, r *rule) {
+	cited := v.citedIn(e)
+	used, known := make(set, len(cited)), set{}
+	for _, at := range cited {
+		used[string(element{v.doc, at}.inner()[1:])] = struct{}{}
+	}
+	for c := range contained.items() {
+		id := c.member("id").text()
+		if !used.has(id) && !v.refersBack(cited, c, e) {
+			v.broken(r, c)
+		}
+		if id != "" && known.has(id) {
+			v.fail(fault.CodeValue, c.member("id"), "")
+		}
+		known[id] = struct{}{}
+	}
+}
+
+// citedIn are the nodes inside e that begin with "#" and lead somewhere.
+func (v *validator) citedIn(e element) []uint32 {
+	first, _ := slices.BinarySearch(v.cited, e.at)
+	return v.cited[first:]
+}
+
+// refersBack reports whether a contained resource refers to its container: by "#", or by its type and id. (The
+// constraint's words allow that; its expression knows only "#".)
+func (v *validator) refersBack(cited []uint32, contained, container element) bool {
+	first, _ := slices.BinarySearch(cited, contained.at)
+	for _, at := range cited[first:] {
+		if at >= contained.node().next {
+			break
+		}
+		if (element{v.doc, at}).is("#") {
+			return true
+		}
+	}
 	id := container.member("id").text()
 	own := "/" + container.member("resourceType").text() + "/" + id
 	for s := range contained.within() {
@@ -128,51 +172,4 @@ func refersBack(contained, container element) bool {
 		}
 	}
 	return false
-}
-
-// citations are nodes that begin with "#" and lead somewhere, in text order.
-type citations []uint32
-
-// citedIn are those inside e.
-func (v *validator) citedIn(e element) citations {
-	i := len(v.cited)
-	for i > 0 && v.cited[i-1] > e.at {
-		i--
-	}
-	return v.cited[i:]
-}
-
-// ids tells whether an id is cited. A set is made of them when many will be asked for.
-func (c citations) ids(doc *Document, many bool) func(id []byte) bool {
-	if !many {
-		return func(id []byte) bool {
-			for _, at := range c {
-				if bytes.Equal((element{doc, at}).inner()[1:], id) {
-					return true
-				}
-			}
-			return false
-		}
-	}
-	all := set{}
-	for _, at := range c {
-		all[string((element{doc, at}).inner()[1:])] = struct{}{}
-	}
-	return func(id []byte) bool { return all.has(string(id)) }
-}
-
-// repeated tells, asked for one after the other, whether an id stands before it already.
-func repeated(ids [][]byte) func(n int) bool {
-	if len(ids) <= manyContained {
-		return func(n int) bool {
-			return slices.ContainsFunc(ids[:n], func(id []byte) bool { return bytes.Equal(id, ids[n]) })
-		}
-	}
-	seen := make(set, len(ids))
-	return func(n int) bool {
-		id := string(ids[n])
-		_, twice := seen[id]
-		seen[id] = struct{}{}
-		return twice
-	}
 }
