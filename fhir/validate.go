@@ -94,13 +94,17 @@ func (v *validator) typed(e element) {
 	if e == v.home.element {
 		v.home.def = def
 	}
-	ids, bundle := v.ids, v.bundle
+	ids := v.ids
 	v.ids = nil
 	if def.name == "Bundle" {
+		outer := v.bundle
 		v.bundle = container{element: e}
+		v.object(e, def)
+		v.bundle = outer
+	} else {
+		v.object(e, def)
 	}
-	v.object(e, def)
-	v.ids, v.bundle = ids, bundle
+	v.ids = ids
 }
 
 // object judges an object by its type.
