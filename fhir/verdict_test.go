@@ -139,6 +139,7 @@ func TestVerdicts(t *testing.T) {
 // nothing.
 func TestReferencesAreLinear(t *testing.T) {
 	const references, junk = 20_000, 45_000
+	const most = 2000 // times SHA-256 with the processor's own instructions; a search for each was 8,000 and more
 	build := func(reference, head, tail string) []byte {
 		var b strings.Builder
 		b.WriteString(`{` + head + `"recorded":"2020-01-01T00:00:00Z","agent":[{"who":{"display":"x"}}],"target":[`)
@@ -162,7 +163,7 @@ func TestReferencesAreLinear(t *testing.T) {
 		"and back, unnamed": build("#a", `"resourceType":"Provenance",`, `,"contained":[{`+members.String()+`"resourceType":"Patient","id":"a"}]`),
 	} {
 		reference, took := time.Hour, time.Hour
-		for range 2 {
+		for range 3 {
 			at := time.Now()
 			sha256.Sum256(body)
 			reference = min(reference, time.Since(at))
@@ -173,7 +174,7 @@ func TestReferencesAreLinear(t *testing.T) {
 			took = min(took, time.Since(at))
 		}
 		t.Logf("%s: %d bytes, %v = %.1f x SHA-256", name, len(body), took, float64(took)/float64(reference))
-		if took > 400*reference {
+		if took > most*reference {
 			t.Errorf("%s: %v for %d bytes, SHA-256 takes %v", name, took, len(body), reference)
 		}
 	}
