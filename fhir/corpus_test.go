@@ -77,7 +77,6 @@ func brokenAnyway() map[string]string {
 		"hl7-r4-examples/MedicationRequest-medrx0301.json":                                                                              "RX_REFERENCE_TYPE", // dispenseRequest.performer is an Organization, not a Practitioner
 		"hl7-r4-examples/Observation-clinical-gender.json":                                                                              "RX_REFERENCE_TYPE",
 		"gofhir-validator/m9-references__valid-bundle-fullurl-id.json":                                                                  "bdl-8",
-		"nhs-psu/request-duplicate-items.json":                                                                                          "RX_VALUE",     // a urn:uuid with a digit too few
 		"microsoft-fhir-server/Patient.json":                                                                                            "RX_VALUE",     // an instant without a zone
 		"nhs-eps/spec__errors__prescription-order-update__bundle-success.json":                                                          "RX_VALUE",     // an empty display
 		"nhs-tracker/prescriptionSearch__200_NoResults.json":                                                                            "RX_STRUCTURE", // an empty entry array

@@ -571,7 +571,7 @@ func invariantFaults() []operator {
 			low["unit"] = "another word"
 			return true
 		}, "doseRange"),
-		set("fullUrl of half a UUID", "urn:uuid:1", "fullUrl"),
+		set("fullUrl of no UUID", "urn:uuid:", "fullUrl"),
 		without("unit of a period missing", "periodUnit", "period"),
 		without("unit of a duration missing", "durationUnit", "duration"),
 		without("period missing", "period", "periodMax"),

@@ -87,7 +87,7 @@ func (v *validator) fullURLs(bundle element, r *rule) {
 		if url.kind() != str {
 			continue
 		}
-		if !absolute(url.text()) || !wholeURN(url.inner()) {
+		if !absolute(url.text()) || url.is("urn:uuid:") {
 			v.fail(fault.CodeValue, url, "")
 		}
 		key := [2]string{url.text(), entry.get("resource", "meta", "versionId").text()}

@@ -105,7 +105,7 @@ func TestVerdicts(t *testing.T) {
 		{"a subject that the Bundle says is none", bundle("collection", `{"fullUrl":"urn:uuid:`+uuid+`","resource":{"resourceType":"Practitioner"}},{"resource":`+request[:strings.Index(request, `"subject"`)]+`"subject":{"reference":"urn:uuid:`+uuid+`"}}}`), "RX_REFERENCE_TYPE Bundle.entry[1].resource.subject.reference"},
 		{"a subject that the Bundle says is one", bundle("collection", `{"fullUrl":"urn:uuid:`+uuid+`","resource":{"resourceType":"Patient"}},{"resource":`+request[:strings.Index(request, `"subject"`)]+`"subject":{"reference":"urn:uuid:`+uuid+`"}}}`), ""},
 		{"a type that the Bundle contradicts", bundle("collection", `{"fullUrl":"urn:uuid:`+uuid+`","resource":{"resourceType":"Patient"}},{"resource":`+request[:strings.Index(request, `"subject"`)]+`"subject":{"type":"Group","reference":"urn:uuid:`+uuid+`"}}}`), "RX_REFERENCE_TYPE Bundle.entry[1].resource.subject.type"},
-		{"half a UUID as fullUrl", bundle("collection", `{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient"}}`), "RX_VALUE Bundle.entry[0].fullUrl"},
+		{"no UUID as fullUrl", bundle("collection", `{"fullUrl":"urn:uuid:","resource":{"resourceType":"Patient"}}`), "RX_VALUE Bundle.entry[0].fullUrl"},
 
 		// codes by their form
 		{"a mapping's language", `{"resourceType":"StructureDefinition","url":"http://a.example/x","name":"X","status":"draft","kind":"resource","abstract":false,"type":"Patient","differential":{"element":[{"path":"Patient","mapping":[{"identity":"a","language":"application/xquery","map":"x"}]}]}}`, ""},

@@ -117,15 +117,21 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*"))
 	ts.Check(err)
-	if len(files) != 1 {
-		ts.Fatalf("%d files", len(files))
+	if len(files) == 0 {
+		ts.Fatalf("no file")
 	}
-	b, err := os.ReadFile(files[0])
+	newest := files[0] // its name is how much it holds
+	for _, f := range files {
+		if len(f) > len(newest) || len(f) == len(newest) && f > newest {
+			newest = f
+		}
+	}
+	b, err := os.ReadFile(newest)
 	ts.Check(err)
 	at, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	b[at] ^= 1
-	ts.Check(os.WriteFile(files[0], b, 0o644))
+	ts.Check(os.WriteFile(newest, b, 0o644))
 }
 
 // fetch reads a path of the hub as the owner of a credential into a file, and prints status and
