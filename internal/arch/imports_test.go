@@ -28,7 +28,7 @@ var directions = map[string][]string{
 	"internal/auth":         {},
 	"internal/directory":    {"ledger", "internal/auth"},
 	"internal/telemetry":    {},
-	"internal/signature":    {},
+	"internal/signature":    {"internal/signature"},
 	"internal/demo":         {"streams", "testdata", "internal/telemetry"},
 	"internal/testenv":      {"streams", "ledger"},
 	"internal/hub":          {"adapters", "fhir", "streams", "ledger", "internal"},

@@ -28,6 +28,9 @@ func NewKey(keyPEM, chainPEM []byte) (*Key, error) {
 	var x5c []string
 	var leaf *x509.Certificate
 	for block, rest := pem.Decode(chainPEM); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue // the key may be in the same file
+		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, ErrKey.Wrap(fmt.Errorf("certificate %d: %w", len(x5c)+1, err))
