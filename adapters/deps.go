@@ -11,6 +11,7 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -29,7 +30,8 @@ type Deps struct {
 	Devices   directory.Store
 	Keys      *ledger.Keyring
 	NATS      *nats.Conn
-	Healthy   func() error // nil when the recorder's lease is fresh
+	Policy    func() ([]byte, error) // the trust policy that readers are given; fault.NotFound when there is none; nil = none
+	Healthy   func() error           // nil when the recorder's lease is fresh
 }
 
 // Submitter brings a message to the recorder and waits for its word (streams.Caller).
@@ -44,6 +46,9 @@ type Records interface {
 	Read(ctx context.Context, who Reader, record ledger.ID) (Plain, error)
 	// ReadAll is Read for several records with one access row.
 	ReadAll(ctx context.Context, who Reader, records []ledger.ID) ([]Plain, error)
+	// Prove makes the receipt of a record under the newest checkpoint. The opening is in it only if whole says that
+	// the reader may see all of the record's bytes. fault.CodeNotSigned while no checkpoint covers it.
+	Prove(ctx context.Context, who Reader, record ledger.ID, whole func(Plain) bool) (receipt.Receipt, error)
 	ledger.Reader
 }
 

@@ -125,26 +125,43 @@ func TestCorpusValid(t *testing.T) {
 		files-len(broken), files, len(broken), marked)
 }
 
-// TestCorpusInvalid: how many of the structurally invalid files are refused. The rest, listed in
-// docs/validation.md, breaks profiles, policies or the definitions of extensions.
+// validAnyway are files that are called structurally invalid and are valid base R4, each looked at by hand.
+func validAnyway() map[string]string {
+	return map[string]string{
+		"fhir-test-cases/ai5.json":                                                 "a profile",
+		"fhir-test-cases/ai6.json":                                                 "a profile",
+		"fhir-test-cases/patient-ig-bad.json":                                      "a profile",
+		"fhir-test-cases/dr-eh.json":                                               "a profile",
+		"fhir-test-cases/bundle-with-contained.json":                               "fullUrl and id differ, as in five files that are called valid",
+		"fhir-test-cases/parameters-reference-bad.json":                            "a reference out of Parameters",
+		"gofhir-validator/m8-extensions__invalid-wrong-context.json":               "the definition of an extension",
+		"microsoft-fhir-server/Bundle-TransactionWithInvalidProcessingRoutes.json": "what that server does",
+		"microsoft-fhir-server/Bundle-TransactionWithInvalidResourceType.json":     "what that server does",
+		"microsoft-fhir-server/ObservationWithInvalidDecimalSpecification.json":    "that server's limit on decimals",
+	}
+}
+
+// TestCorpusInvalid: structurally invalid files are refused, but for those above.
 func TestCorpusInvalid(t *testing.T) {
-	refused, total := 0, 0
+	refused, total, valid := 0, 0, validAnyway()
 	for _, s := range corpus(t) {
 		if s.verdict != "invalid-structural" {
 			continue
 		}
 		total++
 		d, err := fhir.Decode(bytes.TrimPrefix(s.body, bom))
-		if err == nil && len(fhir.Validate(d)) == 0 {
-			t.Logf("accepted %s: %.120s", s.file, s.expected)
-			continue
+		_, excused := valid[s.file]
+		switch accepted := err == nil && len(fhir.Validate(d)) == 0; {
+		case !accepted:
+			refused++
+			if excused {
+				t.Errorf("%s is refused: take it off the list", s.file)
+			}
+		case !excused:
+			t.Errorf("accepted %s: %.120s", s.file, s.expected)
 		}
-		refused++
 	}
-	t.Logf("%d of %d refused", refused, total)
-	if refused < 69 {
-		t.Errorf("only %d of %d are refused", refused, total)
-	}
+	t.Logf("%d of %d refused, %d are valid base R4", refused, total, len(valid))
 }
 
 // order is one of the prescriptions that a pharmacy must get.

@@ -136,6 +136,26 @@ func tree(name string, change func(root jsonObject) bool) operator {
 	}}
 }
 
+// dangling gives the first reference of that name in the first resource of such a Bundle another target.
+func dangling(name, bundle, member, reference string) operator {
+	return tree(name, func(r jsonObject) bool {
+		entries, ok := r["entry"].([]any)
+		if !ok || r["type"] != bundle {
+			return false
+		}
+		for _, s := range sites(entries[0].(jsonObject)["resource"], member) {
+			switch v := s.parent[s.key].(type) {
+			case jsonObject:
+				v["reference"] = reference
+			case []any:
+				v[0].(jsonObject)["reference"] = reference
+			}
+			return true
+		}
+		return false
+	})
+}
+
 // set gives the first member of one of these names another value.
 func set(name string, value any, keys ...string) operator {
 	return tree(name, func(root jsonObject) bool {
@@ -498,6 +518,19 @@ func invariantFaults() []operator {
 		}),
 		set("fullUrl with a version", "https://a.example/Patient/1/_history/2", "fullUrl"),
 		set("fullUrl that is relative", "Patient/1", "fullUrl"),
+		dangling("subject of a document that it does not hold", "document", "subject", "Patient/absent"),
+		dangling("author of a document that it does not hold", "document", "author", "https://riverside.example/fhir/Practitioner/absent"),
+		dangling("section entry of a document in another version", "document", "entry", "MedicationRequest/rx-1/_history/7"),
+		dangling("focus of a message that it does not hold", "message", "focus", "MedicationRequest/absent"),
+		tree("relative code system in a concept", func(r jsonObject) bool {
+			for _, s := range sites(r, "coding") {
+				if codings, ok := s.parent[s.key].([]any); ok && len(codings) > 0 {
+					codings[0].(jsonObject)["system"] = "loinc"
+					return true
+				}
+			}
+			return false
+		}),
 		inside("request where none may be", func(o jsonObject) bool {
 			if o["request"] != nil {
 				delete(o, "request")

@@ -116,6 +116,11 @@ func (r *reader) request(home int, e entry) {
 		repeats = 0
 	}
 	performer := order.member("performer")
+	codes, ingredients := r.medication(q, home)
+	var categories []Coding
+	for c := range q.member("category").items() {
+		categories = append(categories, codingsOf(c)...)
+	}
 	r.message.Requests = append(r.message.Requests, Request{
 		Item: e.item, Expression: q.expression(), Raw: q.raw(),
 		Identity: identity, Local: local,
@@ -131,6 +136,9 @@ func (r *reader) request(home int, e entry) {
 		Prior:      r.cited(q.member("priorPrescription"), home).names(),
 		BasedOn:    r.basedOn(q, home),
 		Frozen:     r.frozen.request(q, home),
+		Quantity:   amountOf(order.member("quantity")), First: amountOf(order.get("initialFill", "quantity")),
+		FirstLasts: durationOf(order.get("initialFill", "duration")), Interval: durationOf(order.member("dispenseInterval")),
+		NoSubstitution: noSubstitution(q), Categories: categories, Medication: codes, Ingredients: ingredients,
 	})
 	r.one(q, home)
 }
@@ -251,6 +259,9 @@ func (r *reader) dispense(home int, e entry) {
 		StatusReason: firstCode(md.member("statusReasonCodeableConcept")),
 		Type:         firstCode(md.member("type")),
 		HandedOver:   md.member("whenHandedOver").text(),
+		Quantity:     amountOf(md.member("quantity")),
+		Substituted:  md.get("substitution", "wasSubstituted").text() == "true",
+		Mitigated:    r.mitigated(md, home),
 		Frozen:       r.frozen.dispense(md, home),
 	}
 	for ref := range md.member("authorizingPrescription").items() {

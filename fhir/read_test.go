@@ -1,8 +1,10 @@
 package fhir_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +48,9 @@ func TestReadRequest(t *testing.T) {
 			Performer:      []fhir.Identifier{{System: "http://hl7.org/fhir/sid/us-npi", Value: "1234567893"}},
 			PerformerGiven: true, Repeats: 1, ValidFrom: "2026-11-17", ValidTo: "2026-12-17",
 			AuthoredOn: "2026-11-17T14:05:00-05:00",
+			Quantity:   fhir.Amount{Millionths: 21_000_000, Unit: "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm|CAP"},
+			Categories: []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/medicationrequest-category", Code: "community"}},
+			Medication: []fhir.Coding{{System: "http://www.nlm.nih.gov/research/umls/rxnorm", Code: "308182"}},
 		}},
 	}
 	if diff := cmp.Diff(want, m); diff != "" {
@@ -197,5 +202,42 @@ func TestReadPerformer(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestReadTerms: what an order says of each fill, and a dispense of what was given.
+func TestReadTerms(t *testing.T) {
+	const tablets = `"system":"http://unitsofmeasure.org","code":"{tbl}"`
+	q := read(t, `{"resourceType":"MedicationRequest","id":"1","status":"active","intent":"order","subject":{"identifier":{"value":"p"}},
+		"category":[{"coding":[{"system":"urn:c","code":"direct"}]}],
+		"contained":[{"resourceType":"Medication","id":"m","code":{"coding":[{"system":"urn:d","code":"A"}]},
+			"ingredient":[{"itemCodeableConcept":{"coding":[{"system":"urn:s","code":"I"}]}}]}],
+		"medicationReference":{"reference":"#m"},
+		"dispenseRequest":{"quantity":{"value":20.5,`+tablets+`},"initialFill":{"quantity":{"value":5,`+tablets+`},"duration":{"value":1,"system":"http://unitsofmeasure.org","code":"wk"}},
+			"dispenseInterval":{"value":30,"system":"http://unitsofmeasure.org","code":"d"}},
+		"substitution":{"allowedBoolean":false}}`).Requests[0]
+	got := fmt.Sprint(q.Quantity, q.First, q.FirstLasts, q.Interval, q.NoSubstitution, q.Categories, q.Medication, q.Ingredients)
+	unit := "http://unitsofmeasure.org|{tbl}"
+	want := fmt.Sprint(fhir.Amount{Millionths: 20_500_000, Unit: unit}, fhir.Amount{Millionths: 5_000_000, Unit: unit}, 7*24*time.Hour, 30*24*time.Hour,
+		true, []fhir.Coding{{System: "urn:c", Code: "direct"}}, []fhir.Coding{{System: "urn:d", Code: "A"}}, []fhir.Coding{{System: "urn:s", Code: "I"}})
+	if got != want {
+		t.Errorf("order: %s\nwant %s", got, want)
+	}
+	d := read(t, `{"resourceType":"MedicationDispense","id":"1","status":"completed","medicationCodeableConcept":{"text":"x"},"subject":{"identifier":{"value":"p"}},
+		"quantity":{"value":3,`+tablets+`},"substitution":{"wasSubstituted":true},
+		"contained":[{"resourceType":"DetectedIssue","id":"i","status":"final","mitigation":[{"action":{"text":"travels"}}]}],
+		"detectedIssue":[{"reference":"#i"}]}`).Dispenses[0]
+	if d.Quantity != (fhir.Amount{Millionths: 3_000_000, Unit: unit}) || !d.Substituted || !d.Mitigated {
+		t.Errorf("dispense: %+v", d)
+	}
+	for name, quantity := range map[string]string{
+		"no code": `{"value":1,"unit":"tablet"}`, "not positive": `{"value":0,` + tablets + `}`, "too fine": `{"value":1e-7,` + tablets + `}`,
+		"too large": `{"value":1e99,` + tablets + `}`, "about": `{"value":1,"comparator":">",` + tablets + `}`,
+	} {
+		q := read(t, `{"resourceType":"MedicationRequest","id":"1","status":"active","intent":"order","subject":{"identifier":{"value":"p"}},
+			"medicationCodeableConcept":{"text":"x"},"dispenseRequest":{"quantity":`+quantity+`}}`).Requests[0]
+		if q.Quantity != (fhir.Amount{}) {
+			t.Errorf("%s: %v", name, q.Quantity)
+		}
 	}
 }

@@ -96,4 +96,5 @@ func (v *validator) fullURLs(bundle element, r *rule) {
 		}
 		seen[key] = struct{}{}
 	}
+	v.included(bundle)
 }

@@ -1,5 +1,7 @@
 package fhir
 
+import "time"
+
 // Message is what the hub reads from a document: prescriptions, dispenses and the one patient.
 type Message struct {
 	Type       string // root resourceType
@@ -44,6 +46,15 @@ type Request struct {
 	Prior          []Identifier // priorPrescription: identifiers; a reference's id has System ""
 	BasedOn        []Identifier
 	Frozen         []byte // canonical bytes of the frozen fields (PROTOCOL §2): equal iff unchanged
+
+	Quantity       Amount        // of each fill: dispenseRequest.quantity
+	First          Amount        // of the first: initialFill.quantity
+	FirstLasts     time.Duration // initialFill.duration
+	Interval       time.Duration // dispenseInterval
+	NoSubstitution bool
+	Categories     []Coding
+	Medication     []Coding // its codes, as far as the message says
+	Ingredients    []Coding // those of Medication.ingredient
 }
 
 // Dispense is one MedicationDispense of a message.
@@ -58,6 +69,9 @@ type Dispense struct {
 	Type         string     // FF, RF, FFP …; "" if absent
 	Cites        []Citation // authorizingPrescription, in order
 	HandedOver   string
+	Quantity     Amount
+	Substituted  bool   // substitution.wasSubstituted
+	Mitigated    bool   // a DetectedIssue of the message says what was done about it
 	Frozen       []byte // canonical bytes of all but status, statusReason, meta, text and timestamps
 }
 

@@ -287,20 +287,25 @@ func (v *validator) bound(e element, typ *typeDef, def *elementDef) {
 	case e.kind() != object:
 	case typ.name == "Reference":
 		v.reference(e, def.targets)
-	case def.systems == nil:
-	case typ.name == "Coding":
-		if !def.allows(e) {
-			v.fail(fault.CodeCode, e, "")
-		}
 	case typ.name == "CodeableConcept":
-		for coding := range e.member("coding").items() {
-			if def.allows(coding) {
-				return
-			}
+		v.concept(e, def)
+	case typ.name == "Coding" && def.systems != nil && !def.allows(e):
+		v.fail(fault.CodeCode, e, "")
+	}
+}
+
+// concept judges that each system of a CodeableConcept says which it is (a relative URI names nothing: R4
+// §4.1), and that one Coding is in the required value set.
+func (v *validator) concept(e element, def *elementDef) {
+	allowed := def.systems == nil
+	for coding := range e.member("coding").items() {
+		if system := coding.member("system"); system.kind() == str && bytes.IndexByte(system.inner(), ':') < 0 {
+			v.fail(fault.CodeValue, system, "")
 		}
-		if !e.has("extension") {
-			v.fail(fault.CodeCode, e, "")
-		}
+		allowed = allowed || def.allows(coding)
+	}
+	if !allowed && !e.has("extension") {
+		v.fail(fault.CodeCode, e, "")
 	}
 }
 

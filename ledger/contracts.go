@@ -41,6 +41,8 @@ type Reader interface {
 	// Rows yields entries from index from on in order, each with the row it covers, until the end.
 	// Exactly one of Record, Access, Statement is set; all nil means that the row is missing.
 	Rows(ctx context.Context, from uint64) iter.Seq2[Row, error]
+	// Entry returns the entry at an index, or ErrNotFound.
+	Entry(ctx context.Context, index uint64) (Entry, error)
 	// Record returns one record by its own id. ErrNotFound, or ErrErased when only its shell is left.
 	Record(ctx context.Context, id ID) (Record, error)
 	// Versions returns the records of a resource, oldest first.
@@ -57,6 +59,12 @@ type Reader interface {
 	DispenseByResource(ctx context.Context, id ID) (Dispense, error)
 	// Effects returns effects with Number > after in order, at most limit. org zero = all receivers.
 	Effects(ctx context.Context, org ID, after uint64, limit int) ([]Effect, error)
+	// Due returns the prescriptions whose DueAt is now (unix ms) or earlier, the longest due first, at
+	// most limit.
+	Due(ctx context.Context, now int64, limit int) ([]Prescription, error)
+	// Unfetched returns the prescriptions with status "ready" whose version in force was delivered to
+	// the pharmacy they are routed to before that time (unix ms) and is not acknowledged, at most limit.
+	Unfetched(ctx context.Context, before int64, limit int) ([]Prescription, error)
 	// Acknowledged returns for each organisation the number up to which it has acknowledged.
 	Acknowledged(ctx context.Context) (map[ID]uint64, error)
 	// SetAcknowledged raises these numbers; a lower number than the stored one changes nothing.
@@ -81,18 +89,21 @@ type Row struct {
 type KeyWrapper interface {
 	Wrap(ctx context.Context, key, aad []byte) ([]byte, error)
 	Unwrap(ctx context.Context, blob, aad []byte) ([]byte, error)
+	// Name tells one wrapper from another without a secret, such as a key's ARN.
+	Name() string
 }
 
 // KeyStore is the second database: wrapped keys and the patient index. It must be durable before a
 // record sealed under one of its keys is committed. All methods are safe for concurrent use.
 type KeyStore interface {
-	// Deployment returns the wrapped deployment key, storing first if none is stored yet. The
-	// answer is what is stored, which may be another caller's.
-	Deployment(ctx context.Context, first []byte) ([]byte, error)
+	// Deployment stores each of add whose generation is not stored yet and returns all that are
+	// stored then, lowest generation first. They may be another caller's.
+	Deployment(ctx context.Context, add ...DeploymentKey) ([]DeploymentKey, error)
 	// FindPatients returns for each index key the patient it belongs to; absent keys are absent.
 	FindPatients(ctx context.Context, keys []Key) (map[Key]ID, error)
 	// AddPatients stores new patients with their keys and index rows in one durable transaction.
-	// An index row that exists already keeps its patient (the caller must look again).
+	// An index row that exists already keeps its patient (the caller must look again). ErrGeneration
+	// when a key's generation is not stored.
 	AddPatients(ctx context.Context, ps []NewPatient) error
 	// PatientKeys returns the current wrapped key of each patient; absent (erased) ones are absent.
 	PatientKeys(ctx context.Context, patients []ID) (map[ID]WrappedKey, error)
@@ -108,10 +119,11 @@ type NewPatient struct {
 	Index   []Key
 }
 
-// WrappedKey is a data key under the deployment key. AAD = org ‖ key id.
+// WrappedKey is a data key under the deployment key of one generation. AAD = org ‖ key id.
 type WrappedKey struct {
-	ID      ID
-	Org     ID
-	Patient ID
-	Blob    []byte
+	ID         ID
+	Org        ID
+	Patient    ID
+	Generation int
+	Blob       []byte
 }

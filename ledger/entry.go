@@ -106,11 +106,14 @@ func Link(head Head, kind Kind, at time.Time, digest, commitment Hash) (Entry, H
 
 // Check verifies that e follows head and returns the head after it. It returns ErrChain when index,
 // prev or time do not follow.
-func Check(head Head, e Entry) (Head, error) {
+func Check(head Head, e Entry) (Head, error) { return follow(head, e, e.Leaf()) }
+
+// follow is Check for an entry whose leaf is known.
+func follow(head Head, e Entry, leaf Hash) (Head, error) {
 	if e.Index != head.Size || e.Prev != head.Leaf || e.Time < head.Time {
 		return head, ErrChain
 	}
-	head.Size, head.Leaf, head.Time = head.Size+1, e.Leaf(), e.Time
+	head.Size, head.Leaf, head.Time = head.Size+1, leaf, e.Time
 	return head, nil
 }
 

@@ -36,7 +36,7 @@ func SealWith(key PatientKey, r *Record, plaintext, evidence []byte) (commitment
 	if len(evidence) > maxEvidence {
 		return Hash{}, errHeader
 	}
-	opened := make([]byte, openingSize, openingSize+evidenceLength+len(evidence)+len(plaintext))
+	opened := make([]byte, OpeningSize, OpeningSize+evidenceLength+len(evidence)+len(plaintext))
 	rand.Read(opened) // never fails: crypto/rand ends the program instead
 	opening := openingOf(opened, evidence)
 	opened = binary.BigEndian.AppendUint32(opened, uint32(len(evidence)))
@@ -64,7 +64,7 @@ func OpenAll(key PatientKey, r Record, commitment *Hash) (Opened, error) {
 }
 
 func parseOpened(version byte, text []byte) (o Opened, err error) {
-	salt, rest := text[:openingSize], text[openingSize:]
+	salt, rest := text[:OpeningSize], text[OpeningSize:]
 	if version == sealedVersion {
 		o.Opening, o.Plaintext = Hash(salt), rest
 		return o, nil

@@ -3,10 +3,15 @@ package ledger
 import (
 	"container/list"
 	"sync"
+	"time"
 )
 
 // cachedPatients is how many patients' keys a keyring holds.
 const cachedPatients = 10_000
+
+// cachedFor is how long a keyring uses a patient's key without asking the key store again: so long an
+// erasure by another process may go unnoticed.
+const cachedFor = 5 * time.Minute
 
 // indexPerPatient is how many index keys are held for each of them, on average.
 const indexPerPatient = 4
@@ -15,15 +20,23 @@ const indexPerPatient = 4
 // use.
 type keyCache struct {
 	mu       sync.Mutex // guards the three below
-	keys     *lru[ID, PatientKey]
-	patients *lru[ID, PatientKey] // current keys
+	keys     *lru[ID, aged]
+	patients *lru[ID, aged] // current keys
 	index    *lru[Key, ID]
+	now      func() time.Time
 }
 
-func newKeyCache(patients int) *keyCache {
+// aged is a key with the time when it was read from the key store. Use does not make it younger.
+type aged struct {
+	PatientKey
+	read time.Time
+}
+
+func newKeyCache(patients int, now func() time.Time) *keyCache {
 	return &keyCache{
-		keys:     newLRU[ID, PatientKey](patients),
-		patients: newLRU[ID, PatientKey](patients),
+		now:      now,
+		keys:     newLRU[ID, aged](patients),
+		patients: newLRU[ID, aged](patients),
 		index:    newLRU[Key, ID](patients * indexPerPatient),
 	}
 }
@@ -33,8 +46,9 @@ func newKeyCache(patients int) *keyCache {
 func (c *keyCache) resolve(refs []PatientRef, keys []PatientKey) (cold []int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.now()
 	for i := range refs {
-		if key, ok := c.ref(refs[i]); ok {
+		if key, ok := c.ref(refs[i], now); ok {
 			keys[i] = key
 		} else {
 			cold = append(cold, i)
@@ -43,7 +57,7 @@ func (c *keyCache) resolve(refs []PatientRef, keys []PatientKey) (cold []int) {
 	return cold
 }
 
-func (c *keyCache) ref(ref PatientRef) (PatientKey, bool) {
+func (c *keyCache) ref(ref PatientRef, now time.Time) (PatientKey, bool) {
 	var patient ID
 	for i, key := range ref.Index {
 		p, ok := c.index.get(key)
@@ -54,32 +68,42 @@ func (c *keyCache) ref(ref PatientRef) (PatientKey, bool) {
 			patient = p
 		}
 	}
-	return c.patients.get(patient)
+	return fresh(c.patients, patient, now)
+}
+
+// fresh is a key that is not too old; one that is makes room.
+func fresh(keys *lru[ID, aged], id ID, now time.Time) (PatientKey, bool) {
+	key, ok := keys.get(id)
+	if ok && now.Sub(key.read) >= cachedFor {
+		keys.remove(keys.byKey[id])
+		return PatientKey{}, false
+	}
+	return key.PatientKey, ok
 }
 
 func (c *keyCache) current(patient ID) (PatientKey, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.patients.get(patient)
+	return fresh(c.patients, patient, c.now())
 }
 
 func (c *keyCache) key(id ID) (PatientKey, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.keys.get(id)
+	return fresh(c.keys, id, c.now())
 }
 
 func (c *keyCache) putKey(key PatientKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keys.put(key.KeyID, key)
+	c.keys.put(key.KeyID, aged{key, c.now()})
 }
 
 func (c *keyCache) putCurrent(key PatientKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.patients.put(key.Patient, key)
-	c.keys.put(key.KeyID, key)
+	c.patients.put(key.Patient, aged{key, c.now()})
+	c.keys.put(key.KeyID, aged{key, c.now()})
 }
 
 func (c *keyCache) putIndex(index map[Key]ID) {
@@ -100,8 +124,8 @@ func (c *keyCache) size() int {
 func (c *keyCache) forget(patient ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.patients.drop(func(p ID, _ PatientKey) bool { return p == patient })
-	c.keys.drop(func(_ ID, k PatientKey) bool { return k.Patient == patient })
+	c.patients.drop(func(p ID, _ aged) bool { return p == patient })
+	c.keys.drop(func(_ ID, k aged) bool { return k.Patient == patient })
 	c.index.drop(func(_ Key, p ID) bool { return p == patient })
 }
 

@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,12 +9,13 @@ import (
 	"hash"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
 
 const (
-	aadDeployment  = "dosewire/kek/v1"
 	infoIndex      = "dosewire/index/v1"
 	nameHub        = "dosewire/hub/v1"
 	nameQuarantine = "dosewire/quarantine/v1"
@@ -49,44 +48,39 @@ type PatientRef struct {
 }
 
 // Keyring holds the deployment key for the process's life and caches patient keys, at most 10,000
-// patients, the least recently used going first. Safe for concurrent use.
+// patients for at most five minutes, the least recently used going first. Safe for concurrent use.
 type Keyring struct {
-	store KeyStore
-	kek   cipher.AEAD
-	macs  sync.Pool // of HMAC-SHA-256 under the index key
-	cache *keyCache
+	store   KeyStore
+	wrapper KeyWrapper
+	macs    sync.Pool // of HMAC-SHA-256 under the index key
+	cache   *keyCache
+
+	held       atomic.Pointer[heldKeys] // replaced whole
+	refreshing sync.Mutex               // held while asking the wrapper
 
 	// creating is held from looking for patients to having stored the new ones, so that in one
 	// process no two callers make the same patient. Between processes the key store decides.
 	creating sync.Mutex
 }
 
-// OpenKeyring unwraps the deployment key, making and storing one on first use. Of several processes
-// that start at once, all end with the key that was stored first.
+// OpenKeyring unwraps every generation of the deployment key, making and storing the first on first
+// use. Of several processes that start at once, all end with the key that was stored first.
 func OpenKeyring(ctx context.Context, s KeyStore, w KeyWrapper) (*Keyring, error) {
-	blob, err := w.Wrap(ctx, newKey(), []byte(aadDeployment))
-	if err != nil {
-		return nil, fmt.Errorf("wrap deployment key: %w", err)
+	k := &Keyring{store: s, wrapper: w, cache: newKeyCache(cachedPatients, time.Now)}
+	k.held.Store(&heldKeys{})
+	stored, err := s.Deployment(ctx)
+	if err == nil && len(stored) == 0 {
+		stored, err = k.addDeployment(ctx, firstGeneration)
 	}
-	blob, err = s.Deployment(ctx, blob)
-	if err != nil {
-		return nil, fmt.Errorf("store deployment key: %w", err)
-	}
-	kek, err := w.Unwrap(ctx, blob, []byte(aadDeployment))
-	if err != nil {
-		return nil, fmt.Errorf("unwrap deployment key: %w", err)
-	}
-	aead, err := newAEAD(kek)
 	if err != nil {
 		return nil, fmt.Errorf("deployment key: %w", err)
 	}
-	index, err := hkdf.Key(sha256.New, kek, nil, infoIndex, KeySize)
+	index, err := k.indexKey(ctx, stored)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: derive index key: %w", err)
+		return nil, err
 	}
-	k := &Keyring{store: s, kek: aead, cache: newKeyCache(cachedPatients)}
 	k.macs.New = func() any { return hmac.New(sha256.New, index) }
-	return k, nil
+	return k, k.hold(ctx, stored)
 }
 
 // Index is the blind index of an identifier in the scope of org (zero org: of nobody):
@@ -145,7 +139,7 @@ func (k *Keyring) Key(ctx context.Context, id ID) (PatientKey, error) {
 	if !ok {
 		return PatientKey{}, ErrErased
 	}
-	key, err := k.unwrap(w)
+	key, err := k.unwrap(ctx, w)
 	if err != nil {
 		return PatientKey{}, err
 	}
@@ -173,7 +167,8 @@ func (k *Keyring) own(ctx context.Context, index Key) (PatientKey, error) {
 	return keys[0], nil
 }
 
-// Forget drops what is cached of a patient, at once. The erasure of its keys is the key store's.
+// Forget drops what is cached of a patient, at once. The erasure of its keys is the key store's. Another
+// process serves what it holds for five minutes at most.
 func (k *Keyring) Forget(patient ID) { k.cache.forget(patient) }
 
 // currentKeys reads and caches the current keys of patients; erased ones are absent.
@@ -184,7 +179,7 @@ func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]Patien
 	}
 	keys := make(map[ID]PatientKey, len(wrapped))
 	for patient, w := range wrapped {
-		key, err := k.unwrap(w)
+		key, err := k.unwrap(ctx, w)
 		if err != nil {
 			return nil, err
 		}
@@ -194,14 +189,19 @@ func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]Patien
 	return keys, nil
 }
 
-// wrap protects a data key under the deployment key, bound to its organisation and its id.
+// wrap protects a data key under the newest deployment key, bound to its organisation and its id.
 func (k *Keyring) wrap(key PatientKey) WrappedKey {
-	return WrappedKey{ID: key.KeyID, Org: key.Org, Patient: key.Patient,
-		Blob: k.kek.Seal(nil, nil, key.Key, wrapAAD(key.Org, key.KeyID))}
+	held := k.held.Load()
+	return WrappedKey{ID: key.KeyID, Org: key.Org, Patient: key.Patient, Generation: held.newest,
+		Blob: held.keks[held.newest].Seal(nil, nil, key.Key, wrapAAD(key.Org, key.KeyID))}
 }
 
-func (k *Keyring) unwrap(w WrappedKey) (PatientKey, error) {
-	key, err := k.kek.Open(nil, nil, w.Blob, wrapAAD(w.Org, w.ID))
+func (k *Keyring) unwrap(ctx context.Context, w WrappedKey) (PatientKey, error) {
+	kek, err := k.kek(ctx, w.Generation)
+	if err != nil {
+		return PatientKey{}, err
+	}
+	key, err := kek.Open(nil, nil, w.Blob, wrapAAD(w.Org, w.ID))
 	if err != nil {
 		return PatientKey{}, errUnwrap.Wrap(err)
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -154,8 +155,24 @@ func newPatientKey(org ID) (PatientKey, error) {
 	return PatientKey{Patient: patient, Org: org, KeyID: id, Key: newKey()}, nil
 }
 
-// addPatients stores what the plan adds. A known patient is named with the key that it has.
+// addPatients stores what the plan adds. When the generation that wrapped it was retired meanwhile by
+// another process, it wraps anew.
 func (k *Keyring) addPatients(ctx context.Context, p *plan) error {
+	err := k.addPlanned(ctx, p)
+	for range maxLooks {
+		if !errors.Is(err, ErrGeneration) {
+			return err
+		}
+		if err := k.Refresh(ctx); err != nil {
+			return err
+		}
+		err = k.addPlanned(ctx, p)
+	}
+	return err
+}
+
+// addPlanned names a known patient with the key that it has.
+func (k *Keyring) addPlanned(ctx context.Context, p *plan) error {
 	var known []ID
 	for _, patient := range p.order {
 		if _, made := p.made[patient]; !made {

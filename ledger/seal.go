@@ -15,13 +15,13 @@ import (
 // Sizes of the sealed form, bytes.
 const (
 	KeySize      = 32 // of every data key
-	openingSize  = 32
-	sealedPrefix = 1 // version of the sealed form
+	OpeningSize  = 32 // of the secret beside the plaintext that a commitment covers
+	sealedPrefix = 1  // version of the sealed form
 	nonceSize    = 12
 	tagSize      = 16
 
 	// SealedOverhead is how much longer a sealed record is than its plaintext, bytes.
-	SealedOverhead = sealedPrefix + nonceSize + openingSize + tagSize
+	SealedOverhead = sealedPrefix + nonceSize + OpeningSize + tagSize
 )
 
 const (
@@ -71,9 +71,9 @@ func (r Record) Digest() Hash {
 // where the record key is HKDF-SHA-256(patient key, no salt, "dosewire/record/v1" ‖ record id).
 // A key that is not r's, or a type longer than 32 bytes, is a mistake of the caller (fault.Internal).
 func Seal(key PatientKey, r *Record, plaintext []byte) (commitment Hash, err error) {
-	opened := make([]byte, openingSize+len(plaintext))
-	rand.Read(opened[:openingSize]) // never fails: crypto/rand ends the program instead
-	copy(opened[openingSize:], plaintext)
+	opened := make([]byte, OpeningSize+len(plaintext))
+	rand.Read(opened[:OpeningSize]) // never fails: crypto/rand ends the program instead
+	copy(opened[OpeningSize:], plaintext)
 	if err := r.seal(key, sealedVersion, opened); err != nil {
 		return Hash{}, err
 	}
@@ -104,6 +104,13 @@ func (r *Record) seal(key PatientKey, version byte, opened []byte) error {
 func Open(key PatientKey, r Record, commitment *Hash) ([]byte, error) {
 	o, err := OpenAll(key, r, commitment)
 	return o.Plaintext, err
+}
+
+// Reveal is Open that returns the opening too. Opening and plaintext together prove to anyone what was
+// recorded, so whoever gets both must be allowed to read the whole record.
+func Reveal(key PatientKey, r Record, commitment *Hash) (opening [OpeningSize]byte, plaintext []byte, err error) {
+	o, err := OpenAll(key, r, commitment)
+	return o.Opening, o.Plaintext, err
 }
 
 // open decrypts r and says of which version it is.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
@@ -238,13 +239,16 @@ func sealByHand(t *testing.T, v *sealVector) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gcm, err := cipher.NewGCM(block)
+	var gcm cipher.AEAD
+	fips140.WithoutEnforcement(func() { gcm, err = cipher.NewGCM(block) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	opened := append(bytes.Clone(v.Opening), v.Plaintext...)
 	v.RecordKey = key
-	v.Sealed = gcm.Seal(append([]byte{1}, v.Nonce...), v.Nonce, opened, v.Header)
+	fips140.WithoutEnforcement(func() { // a given nonce is for vectors only
+		v.Sealed = gcm.Seal(append([]byte{1}, v.Nonce...), v.Nonce, opened, v.Header)
+	})
 	commitment := sha256.Sum256(opened)
 	digest := sha256.Sum256(append(bytes.Clone(v.Header), v.Sealed...))
 	v.Commitment, v.Digest = commitment[:], digest[:]
@@ -263,7 +267,7 @@ func TestVectorsSeal(t *testing.T) {
 		v.PatientKey = bytes.Repeat([]byte{byte(0x40 + i)}, 32)
 		v.Nonce = bytes.Repeat([]byte{byte(0x50 + i)}, 12)
 		v.Opening = bytes.Repeat([]byte{byte(0x60 + i)}, 32)
-		sealByHand(t, v)
+		fips140.WithoutEnforcement(func() { sealByHand(t, v) }) // vectors need fixed nonces, which the hub never uses
 	}
 	for _, v := range vector(t, "seal.json", made) {
 		r := ledger.Record{ID: v.Record, KeyID: v.KeyID, Org: v.Org, Type: v.Type, Version: v.Version, Of: v.Of, Sealed: v.Sealed}
@@ -334,6 +338,7 @@ type indexVector struct {
 // fixedKey unwraps to the same deployment key always.
 type fixedKey []byte
 
+func (k fixedKey) Name() string                                           { return "fixed" }
 func (k fixedKey) Wrap(context.Context, []byte, []byte) ([]byte, error)   { return []byte{1}, nil }
 func (k fixedKey) Unwrap(context.Context, []byte, []byte) ([]byte, error) { return k, nil }
 

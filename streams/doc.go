@@ -24,6 +24,8 @@
 //	Rx-Leaf       its leaf hash, hex
 //	Rx-Id         prescription id, when the message concerns exactly one
 //	Rx-Claim      claim number: the fence
+//	Rx-If-Match   version of the prescription (Rx-Id) that an order amends; a precondition, so anybody may state it
+//	Rx-Urgent     on a wake: quiet hours do not hold it back
 //	Rx-State      the prescription's state after the decision
 //	Rx-Signature  the sender's detached JWS (RFC 7515 appendix F) of the body, at most 16 KiB; data that
 //	              the recorder verifies, and nothing here looks at
@@ -58,10 +60,9 @@
 // # What it does not do
 //
 // It starts no server (see streams/embedded), decides nothing about a message, and does not know
-// whether an organisation exists. A permission ([PermissionsFor]) limits the subject of a message, not
-// its reply subject: a stock server answers wherever the publisher asks it to, also into a stream.
-// RX_DELIVERY and PUSH therefore listen behind an entrance that only the hub knows. RX_INTAKE cannot:
-// whoever reads it must refuse a fact whose Nats-Msg-Id does not begin with "hub.", and a message
-// whose Nats-Msg-Id begins with anything but its subject's organisation. What the server answers is
-// neither FHIR nor a fact.
+// whether an organisation exists. A permission limits the subject of a message, not its reply subject: a
+// stock server answers wherever the publisher asks it to, with rights of its own. So each organisation has
+// an account of its own ([Permissions]), and RX_DELIVERY and PUSH listen behind an entrance besides, which
+// only the hub knows. Whoever reads RX_INTAKE still refuses a fact whose Nats-Msg-Id does not begin with
+// "hub.", and a message whose Nats-Msg-Id begins with anything but its subject's organisation.
 package streams

@@ -5,11 +5,14 @@ import (
 	"crypto/sha256"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 )
 
 // Records is what was recorded, in memory and in clear. Set it up before the first request. What it does
@@ -22,6 +25,7 @@ type Records struct {
 	Prescriptions map[ledger.ID]ledger.Prescription
 	Dispenses     map[ledger.ID]ledger.Dispense // by resource
 	Delivered     map[[2]ledger.ID]bool         // (pharmacy, prescription)
+	Proofs        map[ledger.ID]receipt.Receipt // by record, with openings; absent = not under a checkpoint yet
 	Down          error                         // what every method returns when set
 
 	mu       sync.Mutex // guards what follows
@@ -34,7 +38,7 @@ var _ adapters.Records = (*Records)(nil)
 
 func newRecords() *Records {
 	return &Records{Bodies: map[ledger.ID][]byte{}, Stored: map[ledger.ID]ledger.Record{}, Prescriptions: map[ledger.ID]ledger.Prescription{},
-		Dispenses: map[ledger.ID]ledger.Dispense{}, Delivered: map[[2]ledger.ID]bool{}, acked: map[ledger.ID]uint64{}}
+		Dispenses: map[ledger.ID]ledger.Dispense{}, Delivered: map[[2]ledger.ID]bool{}, Proofs: map[ledger.ID]receipt.Receipt{}, acked: map[ledger.ID]uint64{}}
 }
 
 func hash(b [32]byte) ledger.Hash { return sha256.Sum256(b[:]) }
@@ -114,6 +118,26 @@ func (r *Records) ReadAll(ctx context.Context, who adapters.Reader, ids []ledger
 	r.accesses = append(r.accesses, ledger.Access{Org: who.Org, Patient: who.Patient, Client: who.Client,
 		Person: who.Person, Purpose: who.Purpose, Action: who.Action, Records: ids})
 	return all, nil
+}
+
+// Prove implements adapters.Records.
+func (r *Records) Prove(ctx context.Context, who adapters.Reader, id ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error) {
+	row, err := r.Record(ctx, id)
+	if err != nil {
+		return receipt.Receipt{}, err
+	}
+	proof, ok := r.Proofs[id]
+	if !ok {
+		return proof, fault.Of(fault.CodeNotSigned).After(2 * time.Second)
+	}
+	if !whole(adapters.Plain{Record: row, Body: r.Bodies[id]}) {
+		proof.Opening = nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.accesses = append(r.accesses, ledger.Access{Org: who.Org, Patient: who.Patient, Client: who.Client,
+		Person: who.Person, Purpose: who.Purpose, Action: who.Action, Records: []ledger.ID{id}})
+	return proof, nil
 }
 
 // Record implements ledger.Reader, and so do the methods that follow.

@@ -23,6 +23,7 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Clinic, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Clinic, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$original", auth.Clinic, s.Original())
+	d.Routes.System("GET /fhir/MedicationRequest/{id}/$receipt", auth.Clinic, s.Receipt())
 	d.Routes.System("GET /fhir/MedicationDispense/{id}", auth.Clinic, s.ReadDispense())
 	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Clinic, s.ReadDispense())
 	d.Routes.System("GET /fhir/Bundle/{id}", auth.Clinic, s.ReadBundle())

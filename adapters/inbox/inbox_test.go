@@ -319,7 +319,7 @@ func TestLogsHoldNoPatientData(t *testing.T) {
 func TestStaticFilesAreKeptByTheirTag(t *testing.T) {
 	h := newHousehold(t)
 	c := h.client(h.serve())
-	for _, name := range []string{"static/inbox.css", "static/inbox.js", "static/icon.svg", "static/icon-180.png", "static/offline.html", "sw.js", "app.webmanifest"} {
+	for _, name := range []string{"static/inbox.css", "static/inbox.js", "static/verify.js", "static/check.js", "static/icon.svg", "static/icon-180.png", "static/offline.html", "sw.js", "app.webmanifest"} {
 		res, _ := c.get("/inbox/" + name)
 		tag := res.Header.Get("ETag")
 		if res.StatusCode != 200 || tag == "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 )
 
 // Options of the adapter.
@@ -29,6 +30,7 @@ func Spec() adapters.Spec { return adapters.Define("inbox", open) }
 // records is what the inbox reads; adapters.Records.
 type records interface {
 	ReadAll(ctx context.Context, who adapters.Reader, records []ledger.ID) ([]adapters.Plain, error)
+	Prove(ctx context.Context, who adapters.Reader, record ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error)
 	Prescription(ctx context.Context, id ledger.ID) (ledger.Prescription, error)
 	PatientPrescriptions(ctx context.Context, patient ledger.ID) ([]ledger.Prescription, error)
 	PrescriptionDispenses(ctx context.Context, id ledger.ID) ([]ledger.Dispense, error)
@@ -60,6 +62,7 @@ type app struct {
 	devices   directory.Store
 	submit    adapters.Submitter
 	subscribe subscribe
+	policy    func() ([]byte, error) // whose signatures to believe; nil = nothing is published
 	streams   *streamCount
 	pages     *pages
 }
@@ -74,7 +77,7 @@ func open(o Options, d adapters.Deps) (adapters.Runner, error) {
 		return nil, err
 	}
 	a := &app{log: d.Log, now: d.Now, zone: zone, secure: strings.HasPrefix(d.BaseURL, "https://"),
-		records: d.Records, orgs: d.Directory, keys: d.Keys, devices: d.Devices, submit: d.Submit,
+		records: d.Records, orgs: d.Directory, keys: d.Keys, devices: d.Devices, submit: d.Submit, policy: d.Policy,
 		subscribe: subscribeNATS(d.NATS), streams: newStreamCount(), pages: p}
 	for _, r := range a.routes() {
 		d.Routes.Public(r.pattern, r.handler)
@@ -101,6 +104,10 @@ func (a *app) routes() []route {
 		{"GET /inbox", http.RedirectHandler("/inbox/", http.StatusPermanentRedirect)},
 		{"GET /inbox/{$}", a.signedIn(a.list)},
 		{"GET /inbox/p/{id}", a.signedIn(a.detail)},
+		{"GET /inbox/p/{id}/check", a.signedIn(a.check)},
+		{"GET /inbox/p/{id}/receipt", a.signedIn(a.receipt)},
+		{"GET /inbox/p/{id}/original", a.signedIn(a.original)},
+		{"GET /inbox/policy", http.HandlerFunc(a.trust)},
 		{"POST /inbox/p/{id}/pharmacy", a.signedIn(a.choosePharmacy)},
 		{"GET /inbox/s/{token}", http.HandlerFunc(a.landing)},
 		{"POST /inbox/s", http.HandlerFunc(a.redeem)},

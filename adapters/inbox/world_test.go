@@ -24,6 +24,7 @@ import (
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -41,6 +42,7 @@ type world struct {
 	dispenses     map[ledger.ID][]ledger.Dispense
 	reads         []adapters.Reader
 	readRecords   [][]ledger.ID
+	proofs        map[ledger.ID]receipt.Receipt
 	down          error
 
 	invitations map[ledger.Hash]ledger.ID
@@ -62,7 +64,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, logs: &bytes.Buffer{}, clock: time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC),
-		orgs: map[ledger.ID]ledger.Organization{}, records: map[ledger.ID]adapters.Plain{}, dispenses: map[ledger.ID][]ledger.Dispense{},
+		orgs: map[ledger.ID]ledger.Organization{}, records: map[ledger.ID]adapters.Plain{}, proofs: map[ledger.ID]receipt.Receipt{}, dispenses: map[ledger.ID][]ledger.Dispense{},
 		invitations: map[ledger.Hash]ledger.ID{}, sessions: map[ledger.Hash]ledger.ID{}, ends: map[ledger.Hash]time.Time{},
 		devices: map[ledger.ID]directory.Device{}, keys: map[ledger.ID]ledger.PatientKey{},
 		answer: streams.Answer{Status: 200}, listeners: map[string][]func(){}}
@@ -203,6 +205,20 @@ func (w *world) ReadAll(_ context.Context, who adapters.Reader, ids []ledger.ID)
 		out = append(out, p)
 	}
 	return out, w.down
+}
+
+func (w *world) Prove(_ context.Context, who adapters.Reader, id ledger.ID, whole func(adapters.Plain) bool) (receipt.Receipt, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	proof, ok := w.proofs[id]
+	if !ok {
+		return proof, fault.Of(fault.CodeNotSigned)
+	}
+	if !whole(w.records[id]) {
+		proof.Opening = nil
+	}
+	w.reads, w.readRecords = append(w.reads, who), append(w.readRecords, []ledger.ID{id})
+	return proof, w.down
 }
 
 func (w *world) Prescription(_ context.Context, id ledger.ID) (ledger.Prescription, error) {

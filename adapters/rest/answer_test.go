@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/adapters/adaptertest"
 	"github.com/dosewire/dosewire/adapters/rest"
 	"github.com/dosewire/dosewire/fhir"
@@ -19,9 +20,13 @@ import (
 )
 
 // world mounts everything of the package for both roles.
-func world(t *testing.T) *adaptertest.World {
+// world has the service for both roles; change may alter what it is made of.
+func world(t *testing.T, change ...func(*adapters.Deps)) *adaptertest.World {
 	t.Helper()
 	w := adaptertest.NewWorld(t)
+	for _, f := range change {
+		f(&w.Deps)
+	}
 	mount(w, auth.Clinic, auth.Pharmacy)
 	return w
 }
@@ -33,6 +38,7 @@ func mount(w *adaptertest.World, roles ...auth.Role) {
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}", role, s.ReadRequest())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", role, s.ReadRequest())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/$original", role, s.Original())
+		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/$receipt", role, s.Receipt())
 		w.Deps.Routes.System("GET /fhir/MedicationDispense/{id}", role, s.ReadDispense())
 		w.Deps.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", role, s.ReadDispense())
 		w.Deps.Routes.System("GET /fhir/Bundle/{id}", role, s.ReadBundle())

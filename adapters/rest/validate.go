@@ -11,8 +11,8 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 )
 
-// Validate handles POST {type}/$validate (FHIR R4 resource-operation-validate.html): base R4 judges the
-// resource in the body, and nothing is recorded or published. What was found is a 200 however bad it is;
+// Validate handles POST {type}/$validate (FHIR R4 resource-operation-validate.html): base R4 and the profiles
+// of the configuration judge the resource in the body, and nothing is recorded or published. What was found is a 200 however bad it is;
 // any other status says that it was not judged.
 func (s *Service) Validate() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +26,7 @@ func (s *Service) Validate() http.Handler {
 			return
 		}
 		defer give()
-		issues, err := judge(body, r.PathValue("type"))
+		issues, err := s.judge(body, r.PathValue("type"))
 		if err != nil {
 			adapters.Refuse(w, err)
 			return
@@ -68,35 +68,35 @@ func inR4(name string) bool {
 
 // judge finds what is wrong with a resource that should be of a type. The error is about the operation's
 // Parameters around it.
-func judge(body []byte, resourceType string) ([]fhir.Issue, error) {
+func (s *Service) judge(body []byte, resourceType string) ([]fhir.Issue, error) {
 	doc, err := fhir.Decode(body)
 	if err != nil {
 		return []fhir.Issue{fhir.IssueOf(err)}, nil
 	}
 	if doc.Type() != parametersType {
-		return judgeAs(doc, resourceType), nil
+		return s.judgeAs(doc, resourceType), nil
 	}
 	resource, err := operand(body)
 	switch {
 	case err != nil:
 		return nil, err
 	case resource == nil && resourceType == parametersType:
-		return judgeAs(doc, resourceType), nil
+		return s.judgeAs(doc, resourceType), nil
 	case resource == nil:
 		return nil, fault.Of(fault.CodeRequired).At("Parameters.parameter")
 	}
 	if doc, err = fhir.Decode(resource); err != nil {
 		return []fhir.Issue{fhir.IssueOf(err)}, nil
 	}
-	issues := judgeAs(doc, resourceType)
+	issues := s.judgeAs(doc, resourceType)
 	// the only parameter, so the first text like it is it
 	moveBelow(issues, body[:max(0, bytes.Index(body, resource))])
 	return issues, nil
 }
 
 // judgeAs validates, and says first if it is of another type.
-func judgeAs(doc *fhir.Document, resourceType string) []fhir.Issue {
-	issues := fhir.Validate(doc)
+func (s *Service) judgeAs(doc *fhir.Document, resourceType string) []fhir.Issue {
+	issues := s.validate()(doc)
 	if given := doc.Type(); given == resourceType || !inR4(given) { // which the validator says itself
 		return issues
 	}

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/adapters/adaptertest"
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -89,6 +91,17 @@ func TestValidate(t *testing.T) {
 		}
 	}
 	compare(t, "validate.txt", golden.String())
+}
+
+// TestValidateJudgesByTheConfiguration: what the hub was configured with judges here as it judges posts.
+func TestValidateJudgesByTheConfiguration(t *testing.T) {
+	w := world(t, func(d *adapters.Deps) {
+		d.Validate = func(*fhir.Document) []fhir.Issue { return []fhir.Issue{fhir.IssueOf(fault.Of(fault.CodeProfile))} }
+	})
+	resp := w.Do(w.Pharmacy, http.MethodPost, "/fhir/MedicationRequest/$validate", adaptertest.Request("rx-1"))
+	if got := issues(t, text(t, resp)); resp.StatusCode != http.StatusOK || !strings.Contains(got, string(fault.CodeProfile)) {
+		t.Errorf("%d %s", resp.StatusCode, got)
+	}
 }
 
 // issues are those of an OperationOutcome, one a line.

@@ -139,7 +139,7 @@ func (o operator) Invite(ctx context.Context, org, system, value string) (string
 }
 
 func (o operator) Verify(ctx context.Context) (uint64, error) {
-	v, err := o.hub.Verify(ctx, nil)
+	v, err := o.hub.Verify(ctx, admin.Verification{}, nil)
 	if err == nil && v.Bad != nil {
 		err = fmt.Errorf("entry %d: %s", v.Bad.Entry, v.Bad.Reason)
 	}

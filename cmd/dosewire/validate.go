@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dosewire/dosewire/internal/fault"
 )
 
 // validateFlags are the flags of validate.
@@ -28,7 +30,7 @@ never printed. With --json each resource is an object: file, line (NDJSON), type
 resource that is refused does not end the work, nor does a file that cannot be read. NDJSON is judged
 on all processors, in bounded memory, and printed in its order.
 
-Exit code 0: all are valid, 1: at least one is refused, 2: wrong usage, or a file cannot be read.`,
+Exit code 0: all are valid, 3: at least one is refused, 2: wrong usage, or a file cannot be read.`,
 		Example: `  dosewire validate prescription.json
   dosewire validate backlog.ndjson --quiet
   dosewire validate *.json --json
@@ -77,14 +79,13 @@ func (t *tally) summary(w io.Writer, took time.Duration) {
 		t.resources, t.refused, t.warnings, rate(t.bytes, took)/1e6)
 }
 
-// verdict is the exit code. That something was refused is an answer, not a failure: it has no fault
-// kind, and so is exit code 1, as linters have it.
+// verdict is the exit code: what a hub would refuse is refused here too.
 func (t *tally) verdict() error {
 	switch {
 	case t.unread > 0:
 		return usageError{fmt.Errorf("%d files could not be read", t.unread)}
 	case t.refused > 0:
-		return fmt.Errorf("%d of %d refused", t.refused, t.resources)
+		return fault.New(fault.Invalid, fmt.Sprintf("%d of %d refused", t.refused, t.resources))
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ func phases() []Phase {
 
 // kinds in the order of the table.
 func kinds() []Kind {
-	return []Kind{Issue, Hold, Cancel, End, Replace, Claim, Prepare, HandOver, Query, Release, Decline, Withdraw, Nominate, Tick}
+	return []Kind{Issue, Hold, Cancel, End, Replace, Amend, Claim, Prepare, HandOver, Query, Release, Decline, Withdraw, Renew, Nominate, Open, Silent, Tick}
 }
 
 // example is a plain state in each phase: a two-fill order for pharmacy a, which holds its first fill
@@ -22,7 +22,7 @@ func example(p Phase) State {
 		return State{}
 	}
 	s := State{Phase: p, Clinic: "clinic", Record: "r1", Pharmacy: "a", FillsAllowed: 2, Frozen: "f",
-		ValidFrom: at(-time.Hour), ValidTo: at(year)}
+		ValidFrom: at(-time.Hour), ValidTo: at(year), OfferedAt: at(-Silence)}
 	switch p {
 	case Held:
 		s.Holder, s.Dispense, s.Claim, s.LeaseEnd = "a", "x", 1, at(LeaseHeld)
@@ -53,8 +53,18 @@ func said(k Kind, s State) Event {
 		return Event{Kind: k, Org: "clinic", Record: "r2"}
 	case Replace:
 		return Event{Kind: k, Org: "clinic", Record: "r2", By: "newest"}
+	case Amend:
+		e := said(Issue, s)
+		e.Kind, e.Frozen = k, "g"
+		return e
+	case Renew:
+		return Event{Kind: k, Org: "a", Record: "m", WasSent: true}
 	case Nominate:
 		return Event{Kind: k, Pharmacy: "b"}
+	case Open:
+		return Event{Kind: k, Code: "L"}
+	case Silent:
+		return Event{Kind: k, Pharmacy: "a"}
 	case Tick:
 		return Event{Kind: k}
 	}
@@ -105,6 +115,10 @@ func TestCells(t *testing.T) {
 			"cancel-pending pending: tell clinic RX_CANCEL_PENDING, tell a RX_CANCEL_PENDING, wake cancelled",
 			"cancel-pending pending: tell clinic RX_CANCEL_PENDING, tell a RX_CANCEL_PENDING, wake cancelled",
 			over, cxl, repl, exp},
+		Amend: {gone,
+			"ready: offer a, wake amended",
+			"refused RX_FROZEN", "refused RX_FROZEN",
+			over, cxl, repl, exp},
 		Claim: {lost,
 			"held: forward clinic, wake accepted",
 			"held: forward clinic, wake accepted",
@@ -140,10 +154,25 @@ func TestCells(t *testing.T) {
 			"ready: forward clinic, wake released",
 			"ready: forward clinic, wake released",
 			nothd, nothd, nothd},
+		Renew: {lost,
+			"ready: forward clinic, wake renewal",
+			"held: forward clinic, wake renewal",
+			"ready-to-collect: forward clinic, wake renewal",
+			"completed: forward clinic, wake renewal",
+			"cancelled: forward clinic, wake renewal",
+			repl,
+			"expired: forward clinic, wake renewal"},
 		Nominate: {gone,
 			"ready: tell a RX_HELD_BY_OTHER, offer b, wake issued",
 			"refused RX_HELD_BY_OTHER", "refused RX_HELD_BY_OTHER",
 			over, cxl, repl, exp},
+		Open: {gone,
+			"ready: ",
+			"refused RX_HELD_BY_OTHER", "refused RX_HELD_BY_OTHER",
+			over, cxl, repl, exp},
+		Silent: {gone,
+			"ready: tell clinic RX_UNDELIVERED, wake silent",
+			same, same, same, same, same, same},
 		Tick: {same, same, same, same, same, same, same, same},
 	}
 	for _, k := range kinds() {

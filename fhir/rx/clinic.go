@@ -12,6 +12,9 @@ func create(d *step) {
 		d.answer.Code = fault.CodeExpired
 	}
 	switch {
+	case d.RecordOnly:
+		d.answer.Code = fault.CodeNotRouted
+		d.wake(WakeIssued)
 	case d.Pharmacy != "":
 		d.offer(d.Pharmacy)
 		d.wake(WakeIssued)
@@ -38,7 +41,39 @@ func (d *step) write() {
 	d.Clinic, d.Record, d.Pharmacy = d.e.Org, d.e.Record, d.e.Pharmacy
 	d.FillsAllowed, d.Frozen = fills(d.e), d.e.Frozen
 	d.ValidFrom, d.ValidTo = d.e.ValidFrom, d.e.ValidTo
+	d.Terms, d.Urgent, d.Directed, d.RecordOnly = d.e.Terms, d.e.Urgent, d.e.Directed, d.e.RecordOnly
+	if d.RecordOnly {
+		d.Pharmacy = ""
+	}
+	d.ExpiryWarned = d.expiryStage() // who has just got it need not be told that it ends soon
 }
+
+// amend gives other content to what nobody has claimed.
+func amend(d *step) {
+	switch {
+	case d.FillsDone > 0 || len(d.Parts) > 0:
+		fixed(d)
+		return
+	case unchanged(d) == "":
+		repeat(d)
+		return
+	}
+	old := d.Pharmacy
+	d.write()
+	if d.Pharmacy == "" && !d.RecordOnly {
+		d.Pharmacy = old
+	}
+	if old != d.Pharmacy {
+		d.tell(old, fault.CodeHeldByOther)
+	}
+	if d.Pharmacy != "" {
+		d.offer(d.Pharmacy)
+	}
+	d.wake(WakeAmended)
+}
+
+// fixed is the cell of an amendment that comes too late: a pharmacy works by what was ordered.
+func fixed(d *step) { d.refuse(fault.CodeFrozen) }
 
 // again is active under a known identity: it ends a hold, else it is a repeat. It does not take back
 // a cancel, because nobody can tell it from the order sent late.

@@ -11,12 +11,16 @@ import (
 //
 // The state is first advanced to now: an ended lease frees the fill (or lets a pending cancel take
 // effect), and the end of validity expires a prescription that nobody holds. A refusal or a repeat
-// returns that advanced state and the effects of the advance alone; a caller keeps both or neither.
+// returns that advanced state and the effects of the advance alone; a caller keeps both or neither. A
+// refusal that is Counted has changed the state and must be kept.
 func Decide(s State, e Event, now time.Time) (State, []Effect, Answer) {
 	d := step{State: s, e: e, now: now.UnixMilli()}
 	moved := d.settle()
 	before, told := d.State, len(d.effects)
 	d.apply()
+	if d.answer.Counted {
+		return d.State, d.effects, d.answer
+	}
 	if d.answer.Refused || d.answer.NoOp {
 		d.answer.NoOp = d.answer.NoOp && !moved
 		return before, d.effects[:told], d.answer
@@ -71,6 +75,7 @@ func (d *step) refuse(code fault.Code) { d.answer = Answer{Code: code, Refused: 
 
 // offer delivers the prescription to a pharmacy.
 func (d *step) offer(pharmacy string) {
+	d.OfferedAt, d.Alarmed = d.now, false
 	d.effects = append(d.effects, Effect{Kind: Offer, Org: pharmacy})
 }
 

@@ -202,7 +202,8 @@ func timely(what string) string {
 }
 
 func days(what string) string {
-	d := map[string]time.Duration{"held": LeaseHeld, "collect": LeaseCollect, "cancel": LeaseCancel, "withdraw": WithdrawWindow}[what]
+	d := map[string]time.Duration{"held": LeaseHeld, "collect": LeaseCollect, "cancel": LeaseCancel, "withdraw": WithdrawWindow,
+		"lease": WarnLease, "expiry": WarnExpiry, "expiring": WarnExpiring}[what]
 	if h := int(d / time.Hour); h < 7*24 {
 		return fmt.Sprintf("%d hours", h)
 	}

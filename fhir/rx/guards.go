@@ -9,11 +9,11 @@ type guard func(*step) fault.Code
 // pharmacy is the caller's to know; here the issuing clinic is one party and everybody else the other.
 func sender(d *step) fault.Code {
 	switch d.e.Kind {
-	case Issue, Hold, Cancel, End, Replace:
+	case Issue, Hold, Cancel, End, Replace, Amend:
 		if d.e.Org == "" || d.Clinic != "" && d.e.Org != d.Clinic {
 			return fault.CodeForbidden
 		}
-	case Nominate, Tick:
+	case Nominate, Open, Silent, Tick:
 		if d.e.Org != "" {
 			return fault.CodeSender
 		}
@@ -25,16 +25,27 @@ func sender(d *step) fault.Code {
 	return ""
 }
 
-// sent: a pharmacy speaks only about what was delivered to it.
+// sent: a pharmacy speaks only about what was delivered to it, or what the patient's code opens.
 func sent(d *step) fault.Code {
-	if !d.e.Kind.dispense() {
+	if !d.e.Kind.dispense() && d.e.Kind != Renew {
 		return ""
 	}
-	known := d.e.WasSent || d.e.EverHeld || d.e.Org == d.Holder || d.e.Org == d.Pharmacy
-	if !known || d.buried() {
+	if d.stranger() && !d.shows() || d.buried() {
 		return fault.CodeUnresolved
 	}
 	return ""
+}
+
+// stranger reports that the sender was never sent the prescription.
+func (d *step) stranger() bool {
+	return !d.e.WasSent && !d.e.EverHeld && d.e.Org != d.Holder && d.e.Org != d.Pharmacy
+}
+
+// shows reports that the sender names the present collect code with a message that takes a fill. Whether its
+// secret is right is judged where the fill is taken.
+func (d *step) shows() bool {
+	takes := d.e.Kind == Claim || d.e.Kind == Prepare || d.e.Kind == HandOver
+	return takes && d.Code != "" && d.e.Code == d.Code
 }
 
 // dispense reports whether k comes as a MedicationDispense.
@@ -49,7 +60,7 @@ func (k Kind) dispense() bool {
 // unchanged: what an order says of the medicine, the number of fills and the validity does not
 // change under the same identity (PROTOCOL §2).
 func unchanged(d *step) fault.Code {
-	if d.e.Frozen != d.Frozen || fills(d.e) != d.FillsAllowed || d.e.ValidFrom != d.ValidFrom || d.e.ValidTo != d.ValidTo {
+	if d.e.Frozen != d.Frozen || fills(d.e) != d.FillsAllowed || d.e.ValidFrom != d.ValidFrom || d.e.ValidTo != d.ValidTo || d.e.Terms != d.Terms {
 		return fault.CodeIDReused
 	}
 	return ""
@@ -87,6 +98,27 @@ func newClaim(d *step) fault.Code {
 		return fault.CodeStaleClaim
 	case d.e.OldClaim != 0:
 		return fault.CodeDispenseUsed
+	}
+	return ""
+}
+
+// rested: between two fills lies the interval that the order asks for. The balance of a fill that was
+// handed over in part need not wait.
+func rested(d *step) fault.Code {
+	wait := d.Terms.Interval
+	if d.FillsDone == 1 && d.Terms.FirstInterval != 0 {
+		wait = d.Terms.FirstInterval
+	}
+	if d.LastAt != 0 && len(d.Parts) == 0 && !d.e.Mitigated && d.now < d.LastAt+wait {
+		return fault.CodeFillTooEarly
+	}
+	return ""
+}
+
+// asOrdered: another product only where the order allows it, or the pharmacist says why.
+func asOrdered(d *step) fault.Code {
+	if d.e.Substituted && d.Terms.NoSubstitution && !d.e.Mitigated {
+		return fault.CodeSubstitution
 	}
 	return ""
 }
@@ -143,6 +175,9 @@ func (d *step) repeated() bool {
 	if meaning(d.e.OldStatus) != d.e.Kind || d.e.Stated != 0 && d.e.Stated != d.e.OldClaim {
 		return false
 	}
+	if part, ok := d.partOf(d.e); ok && d.e.Kind == HandOver && part.Amount != d.e.Amount {
+		return false // the same dispense, of another amount
+	}
 	switch d.e.Kind {
 	case Claim, Prepare:
 		return d.e.Org == d.Holder && d.e.OldClaim == d.Claim
@@ -156,7 +191,7 @@ func (d *step) repeated() bool {
 
 // closesBalance reports that a dispense that was handed over in part is now said to be complete.
 func (d *step) closesBalance() bool {
-	return d.Part && !d.e.Partial && d.e.Org == d.Holder && d.e.OldClaim == d.Claim
+	return d.Part && !d.partial() && d.e.Org == d.Holder && d.e.OldClaim == d.Claim
 }
 
 // meaning is the kind of message that a MedicationDispense.status stands for, "" for none.

@@ -3,8 +3,12 @@ package rx
 import "github.com/dosewire/dosewire/internal/fault"
 
 // handOver records that a patient received a medicine. It is never refused here: what conflicts is
-// flagged, and the clinic, the present pharmacy and the patient are told.
+// flagged, and the clinic, the present pharmacy and the patient are told. Who was never sent the
+// prescription must show that the patient opened it.
 func handOver(d *step) {
+	if d.stranger() && !d.opened() {
+		return
+	}
 	flags, pending, present := d.conflicts(), d.CancelPending, d.receiver()
 	number := d.dispensed()
 
@@ -37,11 +41,13 @@ func (d *step) conflicts() (flags []string) {
 	}{
 		{FlagLate, d.late()},
 		{FlagOverFills, d.FillsDone >= d.FillsAllowed},
+		{FlagOverAmount, d.excess()},
 		{FlagAfterExpiry, d.Phase == Expired},
 		{FlagAfterCancel, d.afterCancel()},
 		{FlagOtherHolder, d.Holder != "" && d.Holder != d.e.Org},
 		{FlagOnHold, d.OnHold},
-		{FlagTooEarly, d.now < d.ValidFrom},
+		{FlagTooEarly, d.now < d.ValidFrom || d.Holder != d.e.Org && rested(d) != ""},
+		{FlagSubstituted, asOrdered(d) != ""},
 	} {
 		if c.is {
 			flags = append(flags, c.flag)
@@ -75,7 +81,7 @@ func (d *step) afterCancel() bool {
 // for a part of one.
 func (d *step) dispensed() int {
 	own, late := d.e.Org == d.Holder, d.late()
-	if d.e.Partial {
+	if d.partial() {
 		d.part(own, late)
 		return 0
 	}
@@ -84,7 +90,11 @@ func (d *step) dispensed() int {
 	}
 	d.FillsDone++
 	d.Numbered++
-	d.LastPharmacy, d.LastDispense, d.LastAt = d.e.Org, d.e.Dispense, d.now
+	d.LastPharmacy, d.LastDispense, d.LastParts = d.e.Org, d.e.Dispense, nil
+	d.LastBefore, d.LastAt = d.LastAt, d.now
+	if own || d.Holder == "" {
+		d.LastParts, d.Parts = d.Parts, nil // this is the fill that they were part of
+	}
 	if d.live() && (own || d.Holder == "" || d.FillsDone >= d.FillsAllowed) {
 		d.free() // another holder keeps its hold only while there is a fill for it
 	}
@@ -104,16 +114,23 @@ func (d *step) part(own, late bool) {
 		return
 	}
 	d.Part = true
+	d.Parts = append(d.others(), Part{Org: d.e.Org, Dispense: d.e.Dispense, Amount: d.e.Amount})
 }
 
 // withdraw takes back what was entered in error: the sender's claim, or its hand-over.
 func withdraw(d *step) {
 	own := d.held() && d.e.Org == d.Holder
+	_, part := d.partOf(d.e)
 	switch {
 	case own && fenced(d) == "":
+		d.Parts = d.others() // what it handed over in part was not
 		d.giveBack(WakeReleased)
 	case d.lastFill():
 		d.undo()
+	case part:
+		d.Parts = d.others()
+		d.forward(d.Clinic)
+		d.wake(WakeReleased)
 	case own:
 		d.refuse(fenced(d))
 	case meaning(d.e.OldStatus) == HandOver:
@@ -133,7 +150,11 @@ func (d *step) lastFill() bool {
 // has ended it; its next hand-over gets a new number.
 func (d *step) undo() {
 	d.FillsDone--
-	d.LastPharmacy, d.LastDispense, d.LastAt = "", "", 0
+	d.LastPharmacy, d.LastDispense, d.LastAt = "", "", d.LastBefore
+	if len(d.Parts) == 0 {
+		d.Parts = d.LastParts
+	}
+	d.LastParts = nil
 	if d.Phase == Completed && !d.Ended && d.FillsDone < d.FillsAllowed {
 		d.Phase = Ready
 	}

@@ -7,9 +7,12 @@ import (
 )
 
 // free fills can be claimed by the pharmacy where the prescription is routed, or, while it is routed
-// nowhere, by any that was sent it.
+// nowhere, by any that was sent it; and by whoever the patient showed the collect code.
 func claimable(d *step) bool {
-	return d.allowed(newClaim, routedHere, notDeclined, notOnHold, begun)
+	if d.e.Code != "" && !d.opened() {
+		return false
+	}
+	return d.allowed(newClaim, routedHere, notDeclined, notOnHold, begun, rested, asOrdered)
 }
 
 func claim(d *step) {
@@ -50,7 +53,7 @@ func reclaim(d *step) {
 }
 
 func ready(d *step) {
-	if !d.allowed(wins, fenced, notPending, notOnHold) {
+	if !d.allowed(wins, fenced, notPending, notOnHold, asOrdered) {
 		return
 	}
 	d.Phase = Collect
@@ -129,6 +132,12 @@ func nominate(d *step) {
 	case d.e.Pharmacy == d.Pharmacy:
 		repeat(d)
 		return
+	case d.RecordOnly:
+		d.refuse(fault.CodeControlled)
+		return
+	case d.Directed && d.Pharmacy != "":
+		d.refuse(fault.CodeDirected)
+		return
 	case d.declinedBy(d.e.Pharmacy):
 		d.refuse(fault.CodeForbidden)
 		return
@@ -139,9 +148,65 @@ func nominate(d *step) {
 	d.wake(WakeIssued)
 }
 
-// taken is the patient's choice after a pharmacy has claimed the fill.
+// open gives the free fill a collect code; the one before it dies.
+func open(d *step) {
+	switch {
+	case d.e.Code == "":
+		d.refuse(fault.CodeCollectCode)
+	case d.e.Code == d.Code:
+		repeat(d)
+	case d.RecordOnly:
+		d.refuse(fault.CodeControlled)
+	case d.Directed:
+		d.refuse(fault.CodeDirected)
+	default:
+		d.Code, d.CodeTries = d.e.Code, 0
+	}
+}
+
+// opened judges the collect code that was shown. A right one routes the prescription to who shows it:
+// the pharmacy that had it is told. A wrong secret is counted, and the code dies of too many.
+func (d *step) opened() bool {
+	switch {
+	case d.Code == "" || d.e.Code != d.Code:
+		d.refuse(fault.CodeCollectCode)
+		return false
+	case !d.e.CodeOK:
+		if d.CodeTries++; d.CodeTries >= MaxCodeTries {
+			d.Code, d.CodeTries = "", 0
+		}
+		d.answer = Answer{Code: fault.CodeCollectCode, Refused: true, Counted: true}
+		return false
+	}
+	if d.Pharmacy != d.e.Org {
+		d.tell(d.Pharmacy, fault.CodeHeldByOther)
+		d.Pharmacy = d.e.Org
+		d.offer(d.Pharmacy)
+	}
+	return true
+}
+
+// silent is said when the pharmacy has not fetched the prescription in time: the patient may send it
+// elsewhere.
+func silent(d *step) {
+	if d.Pharmacy == "" || d.e.Pharmacy != d.Pharmacy || d.SilentAt() == 0 || d.now < d.SilentAt() {
+		repeat(d)
+		return
+	}
+	d.Alarmed = true
+	d.tell(d.Clinic, fault.CodeUndelivered)
+	d.wake(WakeSilent)
+}
+
+// renew asks the clinic for another prescription; it answers with one, or with a reason.
+func renew(d *step) {
+	d.forward(d.Clinic)
+	d.wake(WakeRenewal)
+}
+
+// taken is the patient's choice or code after a pharmacy has claimed the fill.
 func taken(d *step) {
-	if d.e.Pharmacy == d.Holder {
+	if d.e.Kind == Nominate && d.e.Pharmacy == d.Holder {
 		repeat(d)
 		return
 	}

@@ -42,12 +42,45 @@ type State struct {
 	Frozen        string   `json:"frozen,omitempty"`   // fingerprint of the frozen fields
 	Declined      []string `json:"declined,omitempty"` // pharmacies that refused it
 
+	Terms      Terms  `json:"terms,omitzero"`
+	Urgent     bool   `json:"urgent,omitempty"`     // priority urgent, asap or stat
+	OfferedAt  int64  `json:"offeredAt,omitempty"`  // when it was sent to Pharmacy
+	Directed   bool   `json:"directed,omitempty"`   // the prescriber chose the pharmacy: the patient may not
+	RecordOnly bool   `json:"recordOnly,omitempty"` // recorded and not routed: a controlled drug without a policy for it
+	Code       string `json:"code,omitempty"`       // the collect code that opens the free fill, by its locator
+	CodeTries  int    `json:"codeTries,omitempty"`  // wrong secrets given for it
+
+	Parts        []Part `json:"parts,omitempty"`        // handed over of the fill that is not closed
+	ExpiryWarned int    `json:"expiryWarned,omitempty"` // warnings before the end of validity that were given
+	LeaseWarned  bool   `json:"leaseWarned,omitempty"`
+	Alarmed      bool   `json:"alarmed,omitempty"` // said that the pharmacy is silent
+
 	Ended        bool   `json:"ended,omitempty"`        // the clinic wants no fill after the present one
 	Part         bool   `json:"part,omitempty"`         // part of the held fill was handed over
 	Numbered     int    `json:"numbered,omitempty"`     // fill numbers given out; a withdrawn hand-over keeps its own
 	LastPharmacy string `json:"lastPharmacy,omitempty"` // who handed over the latest fill; "" once withdrawn
 	LastDispense string `json:"lastDispense,omitempty"` // and under which dispense identity
-	LastAt       int64  `json:"lastAt,omitempty"`       // and when
+	LastAt       int64  `json:"lastAt,omitempty"`       // and when; of the one before, once withdrawn
+	LastParts    []Part `json:"lastParts,omitempty"`    // and what of the fill had been handed over before
+	LastBefore   int64  `json:"lastBefore,omitempty"`   // when the fill before the latest was handed over
+}
+
+// Terms is what an order says of each fill. Amounts are in millionths of Unit, 0 = not said or not
+// comparable; times are milliseconds.
+type Terms struct {
+	Amount         int64  `json:"amount,omitempty"`        // dispenseRequest.quantity
+	First          int64  `json:"first,omitempty"`         // initialFill.quantity
+	Unit           string `json:"unit,omitempty"`          // system|code
+	Interval       int64  `json:"interval,omitempty"`      // dispenseInterval: from one fill to the next at least
+	FirstInterval  int64  `json:"firstInterval,omitempty"` // initialFill.duration: from the first to the second
+	NoSubstitution bool   `json:"noSubstitution,omitempty"`
+}
+
+// Part is a hand-over that did not close its fill.
+type Part struct {
+	Org      string `json:"org"`
+	Dispense string `json:"dispense"`
+	Amount   int64  `json:"amount,omitempty"`
 }
 
 // Kind is what a message means for a prescription (PROTOCOL §1).
@@ -66,7 +99,12 @@ const (
 	Release  Kind = "release"  // MD cancelled, stopped
 	Decline  Kind = "decline"  // MD declined
 	Withdraw Kind = "withdraw" // MD entered-in-error
+	Renew    Kind = "renew"    // MR proposal with priorPrescription, by a pharmacy: asks the clinic for another
+	Amend    Kind = "amend"    // MR changed under its version: other content for what nobody has claimed
+
 	Nominate Kind = "nominate" // the patient chose a pharmacy
+	Open     Kind = "open"     // the patient made a collect code: whoever shows it may claim
+	Silent   Kind = "silent"   // the pharmacy has not fetched what it was sent
 	Tick     Kind = "tick"     // time passed
 )
 
@@ -75,22 +113,34 @@ type Event struct {
 	Kind     Kind
 	Org      string // who sent it; "" = the hub
 	Record   string // the record that carries it
-	Pharmacy string // Issue, Nominate: where to route, "" = nobody known
+	Pharmacy string // Issue, Amend, Nominate: where to route, "" = nobody known; Silent: who does not fetch
+	Code     string // Open: the new code's locator; dispense events: the one shown, "" = none
+	CodeOK   bool   // the secret shown with Code is right
 
-	// Issue and Replace.
+	// Issue, Amend and Replace.
 	FillsAllowed       int
 	ValidFrom, ValidTo int64
 	Frozen             string
+	Terms              Terms
+	Urgent             bool
+	Directed           bool
+	RecordOnly         bool
 	By                 string // Replace: the newer prescription
 
 	// Dispense events.
-	Dispense  string // identity of the dispense
-	Stated    uint64 // claim number the sender stated, 0 = none
-	WasSent   bool   // the prescription was delivered to this pharmacy once
-	EverHeld  bool   // this dispense served an earlier claim of this prescription
-	Partial   bool   // type says the fill is not complete (FFP, RFP …)
-	OldStatus string // status last decided for this dispense, "" = first
-	OldClaim  uint64 // claim that this dispense served
+	Dispense string // identity of the dispense
+	Stated   uint64 // claim number the sender stated, 0 = none
+	WasSent  bool   // the prescription was delivered to this pharmacy once
+	EverHeld bool   // this dispense served an earlier claim of this prescription
+	Partial  bool   // type says that the fill is not complete (FFP, RFP …)
+	Whole    bool   // type says that it is (FFC, RFC …)
+	Amount   int64  // quantity in millionths of Unit, 0 = not said
+	Unit     string // system|code
+	// Substituted: another product than the one ordered. Mitigated: the pharmacist has recorded why an
+	// interval or a substitution rule is overridden (detectedIssue.mitigation).
+	Substituted, Mitigated bool
+	OldStatus              string // status last decided for this dispense, "" = first
+	OldClaim               uint64 // claim that this dispense served
 }
 
 // To names an effect's receiver relative to the decision.
@@ -122,6 +172,10 @@ const (
 	WakeResumed   = "resumed" // the clinic's hold is over
 	WakeEnded     = "ended"   // the clinic wants no further fills
 	WakeExpired   = "expired" // validity ended unfilled
+	WakeExpiring  = "expiring"
+	WakeAmended   = "amended"
+	WakeSilent    = "silent"  // the pharmacy does not answer: it may be sent elsewhere
+	WakeRenewal   = "renewal" // the pharmacy asked the clinic for another
 )
 
 // Effect is one consequence, in the order to be announced.
@@ -141,7 +195,8 @@ type Answer struct {
 	Refused bool
 	NoOp    bool     // nothing changed: a semantic repeat, answered 200
 	Pending bool     // cancel asked for while a pharmacy holds it: the final word comes later
-	Flags   []string // hand-over conflicts: late, over-fills, after-expiry, after-cancel, other-holder, on-hold, too-early
+	Counted bool     // with Refused: the refusal itself changed the state (a wrong collect code)
+	Flags   []string // hand-over conflicts: the Flag constants, in their order
 }
 
 // Leases (PROTOCOL §4).
@@ -151,6 +206,22 @@ const (
 	LeaseCancel  = 24 * time.Hour // a holder silent for so long lets a pending cancel take effect
 )
 
+// Warnings before something ends (PROTOCOL §4).
+const (
+	WarnLease    = 24 * time.Hour
+	WarnExpiry   = 7 * 24 * time.Hour
+	WarnExpiring = 24 * time.Hour
+)
+
+// How long a pharmacy may leave unfetched what it was sent (PROTOCOL §5).
+const (
+	SilenceUrgent = 15 * time.Minute
+	Silence       = 2 * time.Hour
+)
+
+// MaxCodeTries is how many wrong secrets a collect code survives.
+const MaxCodeTries = 5
+
 // WithdrawWindow is how long after a hand-over its pharmacy may still withdraw it.
 const WithdrawWindow = 7 * 24 * time.Hour
 
@@ -158,9 +229,11 @@ const WithdrawWindow = 7 * 24 * time.Hour
 const (
 	FlagLate        = "late"         // the pharmacy's right to the fill had ended: lease, release, refusal, redirection
 	FlagOverFills   = "over-fills"   // no fill was left
+	FlagOverAmount  = "over-amount"  // more than the fill held
 	FlagAfterExpiry = "after-expiry" // validity had ended
 	FlagAfterCancel = "after-cancel" // the clinic had cancelled, replaced or ended it, or asked to
 	FlagOtherHolder = "other-holder" // another pharmacy held the fill
 	FlagOnHold      = "on-hold"      // the clinic had put it on hold
-	FlagTooEarly    = "too-early"    // validity had not begun
+	FlagTooEarly    = "too-early"    // validity had not begun, or the interval between fills was not over
+	FlagSubstituted = "substituted"  // another product, which the order does not allow
 )

@@ -22,17 +22,37 @@ func (s State) Status() string {
 	return string(s.Phase)
 }
 
-// DueAt is when time next changes s, unix ms; 0 = never. A lease counts while a pharmacy holds the
-// prescription, the end of validity while nobody does.
+// DueAt is when time next changes s or says something about it, unix ms; 0 = never. A lease counts
+// while a pharmacy holds the prescription, the end of validity while nobody does.
 func (s State) DueAt() int64 {
 	switch {
+	case s.held() && !s.CancelPending && !s.LeaseWarned:
+		return s.LeaseEnd - WarnLease.Milliseconds()
 	case s.held():
 		return s.LeaseEnd
-	case s.Phase == Ready:
+	case s.Phase == Ready && s.ValidTo != 0:
+		if s.ExpiryWarned < len(expiryWarnings()) {
+			return s.ValidTo - expiryWarnings()[s.ExpiryWarned].Milliseconds()
+		}
 		return s.ValidTo
 	}
 	return 0
 }
+
+// SilentAt is from when on the pharmacy counts as silent if it has not fetched the prescription, unix ms;
+// 0 = never, or it was said.
+func (s State) SilentAt() int64 {
+	switch {
+	case s.Phase != Ready || s.Pharmacy == "" || s.OfferedAt == 0 || s.Alarmed:
+		return 0
+	case s.Urgent:
+		return s.OfferedAt + SilenceUrgent.Milliseconds()
+	}
+	return s.OfferedAt + Silence.Milliseconds()
+}
+
+// expiryWarnings are how long before the end of validity the patient is warned, in order.
+func expiryWarnings() [2]time.Duration { return [...]time.Duration{WarnExpiry, WarnExpiring} }
 
 // live reports whether a fill is free or held.
 func (s State) live() bool { return s.Phase == Ready || s.held() }
@@ -56,6 +76,7 @@ func (s State) receiver() string {
 // take gives the free fill to org under the next claim number.
 func (d *step) take(phase Phase, lease time.Duration) {
 	d.Phase, d.Holder, d.Dispense, d.Part = phase, d.e.Org, d.e.Dispense, false
+	d.Code, d.CodeTries = "", 0
 	d.Claim++
 	d.extend(lease)
 }
@@ -66,14 +87,16 @@ func (d *step) extend(lease time.Duration) {
 	if d.CancelPending {
 		lease = LeaseCancel
 	}
-	d.LeaseEnd = max(d.LeaseEnd, d.now+lease.Milliseconds())
+	if end := d.now + lease.Milliseconds(); end > d.LeaseEnd {
+		d.LeaseEnd, d.LeaseWarned = end, false
+	}
 }
 
-// free ends the hold. What is left to be done with the prescription decides its phase: no fills, a
+// free ends the hold; what was handed over of the open fill stays known, whoever goes on with it. What is left to be done with the prescription decides its phase: no fills, a
 // cancel that waited, or the next fill.
 func (d *step) free() {
 	pending := d.CancelPending
-	d.Holder, d.Dispense, d.LeaseEnd, d.Part = "", "", 0, false
+	d.Holder, d.Dispense, d.LeaseEnd, d.LeaseWarned, d.Part = "", "", 0, false, false
 	switch {
 	case d.FillsDone >= d.FillsAllowed:
 		d.Ended = d.Ended || pending // a withdrawn hand-over does not bring back what was cancelled
@@ -90,7 +113,9 @@ func (d *step) free() {
 }
 
 // finish brings a prescription that nobody holds to its end.
-func (d *step) finish(p Phase) { d.Phase, d.OnHold, d.CancelPending = p, false, false }
+func (d *step) finish(p Phase) {
+	d.Phase, d.OnHold, d.CancelPending, d.Code, d.CodeTries = p, false, false, "", 0
+}
 
 // settle makes visible what time has done by now, and reports whether it did anything.
 func (d *step) settle() bool {
@@ -103,7 +128,32 @@ func (d *step) settle() bool {
 		d.expire()
 		moved = true
 	}
-	return moved
+	return d.warn() || moved
+}
+
+// warn says once what is about to end: the holder's lease, the validity of what nobody holds.
+func (d *step) warn() bool {
+	switch {
+	case d.held() && !d.CancelPending && !d.LeaseWarned && d.now >= d.DueAt():
+		d.LeaseWarned = true
+		d.tell(d.Holder, fault.CodeLeaseEnding)
+		return true
+	case d.Phase == Ready && d.ExpiryWarned < d.expiryStage():
+		d.ExpiryWarned = d.expiryStage()
+		d.wake(WakeExpiring)
+		return true
+	}
+	return false
+}
+
+// expiryStage is how many of the warnings are due.
+func (d *step) expiryStage() (n int) {
+	for _, before := range expiryWarnings() {
+		if d.ValidTo != 0 && d.now >= d.ValidTo-before.Milliseconds() {
+			n++
+		}
+	}
+	return n
 }
 
 // lapse ends a hold whose lease ran out.

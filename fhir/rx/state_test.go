@@ -33,10 +33,13 @@ func TestDueAt(t *testing.T) {
 		want int64
 	}{
 		{"nothing", State{}, 0},
-		{"ready", example(Ready), at(year)},
+		{"ready", example(Ready), at(year - WarnExpiry)},
+		{"ready, warned once", State{Phase: Ready, ValidTo: at(year), ExpiryWarned: 1}, at(year - WarnExpiring)},
+		{"ready, warned twice", State{Phase: Ready, ValidTo: at(year), ExpiryWarned: 2}, at(year)},
 		{"ready without an end", State{Phase: Ready}, 0},
-		{"held", example(Held), at(72 * time.Hour)},
-		{"to collect", example(Collect), at(14 * 24 * time.Hour)},
+		{"held", example(Held), at(48 * time.Hour)},
+		{"held, warned", State{Phase: Held, LeaseEnd: at(LeaseHeld), LeaseWarned: true}, at(72 * time.Hour)},
+		{"to collect", example(Collect), at(13 * 24 * time.Hour)},
 		{"cancel pending", asked, at(24 * time.Hour)},
 		{"over", example(Completed), 0},
 	} {

@@ -40,6 +40,20 @@ func nominateTo(pharmacy string) func(*world) string {
 	return say(Event{Kind: Nominate, Pharmacy: pharmacy})
 }
 
+// tell runs stories, each in a world of its own.
+func tell(t *testing.T, stories map[string]story) {
+	for name, lines := range stories {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for i, line := range lines {
+				if got := line.do(w); got != line.want {
+					t.Fatalf("line %d:\n got %s\nwant %s\nstate %+v", i+1, got, line.want, w.s)
+				}
+			}
+		})
+	}
+}
+
 func TestStories(t *testing.T) {
 	const (
 		issued    = "ready: offer a, wake issued"
@@ -49,7 +63,7 @@ func TestStories(t *testing.T) {
 		cancelled = "cancel-pending pending: forward a, wake cancelled"
 	)
 	one := func(e *Event) { e.FillsAllowed = 1 }
-	for name, lines := range map[string]story{
+	tell(t, map[string]story{
 		"two fills, each claimed, made ready and handed over": {
 			{issue(nil), issued},
 			{md("a", "x", "preparation"), accepted},
@@ -87,7 +101,7 @@ func TestStories(t *testing.T) {
 		"a claim that lapses": {
 			{issue(nil), issued},
 			{md("a", "x", "preparation"), accepted},
-			{pass(LeaseHeld - time.Millisecond), "no-op"},
+			{pass(LeaseHeld - time.Millisecond), "held: tell a RX_LEASE_ENDING"},
 			{pass(time.Millisecond), "ready: tell clinic RX_STALE_CLAIM, tell a RX_STALE_CLAIM, wake released"},
 			{md("a", "x", "in-progress"), "refused RX_DISPENSE_ID_USED"},
 			{stated("a", "x", "in-progress", 1), "refused RX_STALE_CLAIM"},
@@ -110,7 +124,7 @@ func TestStories(t *testing.T) {
 			{md("a", "x", "preparation"), "no-op"},
 			{md("a", "x", "in-progress"), collect},
 			{md("a", "x", "preparation"), "no-op"}, // overtaken on its way
-			{pass(LeaseCollect - time.Millisecond), "no-op"},
+			{pass(LeaseCollect - time.Millisecond), "ready-to-collect: tell a RX_LEASE_ENDING"},
 			{md("a", "x", "completed"), "ready: forward clinic, fill 1 a, wake dispensed"},
 		},
 		"a part, the balance under another identifier": {
@@ -199,9 +213,9 @@ func TestStories(t *testing.T) {
 			{md("b", "y", "preparation"), "refused RX_PRESCRIPTION_UNRESOLVED"},
 			{md("a", "x", "on-hold"), "held: forward clinic, wake on-hold"},
 			{md("a", "y", "on-hold"), "refused RX_STALE_CLAIM"},
-			{pass(LeaseCollect - time.Hour), "no-op"}, // a query does not shorten the lease
+			{pass(LeaseCollect - time.Hour), "held: tell a RX_LEASE_ENDING"}, // a query does not shorten the lease
 			{md("a", "x", "preparation"), accepted},
-			{pass(LeaseHeld - time.Millisecond), "no-op"},
+			{pass(LeaseHeld - time.Millisecond), "held: tell a RX_LEASE_ENDING"},
 			{md("a", "x", "on-hold"), "held: forward clinic, wake on-hold"},
 			{clinic(Hold), "on-hold: forward a, wake on-hold"},
 			{md("a", "x", "preparation"), "refused RX_ON_HOLD"},
@@ -267,7 +281,7 @@ func TestStories(t *testing.T) {
 			{issue(one), issued},
 			{md("a", "x", "preparation"), accepted},
 			{md("a", "x", "completed/part"), "ready-to-collect: forward clinic, wake dispensed"},
-			{pass(LeaseCollect - time.Millisecond), "no-op"},
+			{pass(LeaseCollect - time.Millisecond), "ready-to-collect: tell a RX_LEASE_ENDING"},
 			{pass(time.Millisecond), "ready: tell clinic RX_STALE_CLAIM, tell a RX_STALE_CLAIM, wake released"},
 		},
 		"nobody to route to, then chosen": {
@@ -335,7 +349,7 @@ func TestStories(t *testing.T) {
 			{md("a", "x", "completed"), "ready RX_FLAGGED too-early: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},
 			{pass(time.Hour), "no-op"},
 			{md("a", "y", "preparation"), accepted},
-			{pass(48 * time.Hour), "no-op"}, // a hold outlives validity
+			{pass(48 * time.Hour), "held: tell a RX_LEASE_ENDING"}, // a hold outlives validity
 			{md("a", "y", "cancelled"), "expired: forward clinic, wake released, tell clinic RX_EXPIRED, tell a RX_EXPIRED, wake expired"},
 			{md("a", "z", "preparation"), "refused RX_EXPIRED"},
 			{md("a", "z", "completed"), "expired RX_FLAGGED after-expiry: forward clinic, tell clinic RX_FLAGGED, fill 2 a, wake conflict"},
@@ -356,14 +370,5 @@ func TestStories(t *testing.T) {
 			{issue(func(e *Event) { e.Pharmacy, e.ValidTo = "", at(-time.Hour) }), "expired RX_EXPIRED: wake expired"},
 			{nominateTo("b"), "refused RX_EXPIRED"},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			for i, line := range lines {
-				if got := line.do(w); got != line.want {
-					t.Fatalf("line %d:\n got %s\nwant %s\nstate %+v", i+1, got, line.want, w.s)
-				}
-			}
-		})
-	}
+	})
 }

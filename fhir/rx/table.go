@@ -21,6 +21,8 @@ func rules(k Kind) (line, bool) {
 		return line{unknown, end, endLater, endLater, closed, over, over, over}, true
 	case Replace:
 		return line{unknown, replace, recallFor, recallFor, over, over, replaced, over}, true
+	case Amend:
+		return line{unknown, amend, fixed, fixed, over, over, over, over}, true
 
 	// the pharmacy's
 	case Claim:
@@ -37,10 +39,16 @@ func rules(k Kind) (line, bool) {
 		return line{unsent, decline, giveUp, giveUp, over, over, over, over}, true
 	case Withdraw:
 		return line{unsent, withdraw, withdraw, withdraw, withdraw, withdraw, withdraw, withdraw}, true
+	case Renew:
+		return line{unsent, renew, renew, renew, renew, renew, over, renew}, true
 
 	// the patient's and the hub's
 	case Nominate:
 		return line{unknown, nominate, taken, taken, over, over, over, over}, true
+	case Open:
+		return line{unknown, open, taken, taken, over, over, over, over}, true
+	case Silent:
+		return line{unknown, silent, repeat, repeat, repeat, repeat, repeat, repeat}, true
 	case Tick:
 		return line{repeat, repeat, repeat, repeat, repeat, repeat, repeat, repeat}, true
 	}

@@ -15,7 +15,10 @@ import (
 func TestWalk(t *testing.T) {
 	for seed := range uint64(400) {
 		w := &walker{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 1)), holders: map[uint64]string{}}
-		w.check(order())
+		first := order()
+		first.Terms = Terms{Amount: 20, First: pick(w.r, int64(0), 10), Unit: "ucum|1", NoSubstitution: seed%3 == 0, Interval: int64(seed%2) * (50 * time.Hour).Milliseconds()}
+		first.Directed = seed%5 == 0
+		w.check(first)
 		for range 150 {
 			w.step()
 			if t.Failed() {
@@ -29,6 +32,7 @@ type walker struct {
 	*world
 	r       *rand.Rand
 	holders map[uint64]string // who held a claim
+	excess  bool              // a hand-over was flagged over-amount
 	over    bool              // a hand-over was flagged over-fills, or the fills' count was passed by one
 	waiting bool              // a cancel waits for its final word
 }
@@ -41,9 +45,16 @@ func (w *walker) step() {
 		status := pick(w.r, "preparation", "in-progress", "completed", "completed/part", "on-hold", "cancelled", "declined", "entered-in-error")
 		org, dispense := pick(w.r, "a", "a", "b", "c"), pick(w.r, "1", "2", "3", "4", "5", "6")
 		e := w.message(org, dispense, status, pick(w.r, 0, 0, 0, w.s.Claim))
+		e.Amount, e.Unit = pick(w.r, int64(0), 5, 10, 20), "ucum|1"
+		e.Substituted, e.Mitigated, e.Whole = w.r.IntN(8) == 0, w.r.IntN(8) == 0, w.r.IntN(8) == 0 && !e.Partial
+		if w.r.IntN(4) == 0 {
+			e.Code, e.CodeOK = pick(w.r, "L1", "L2"), w.r.IntN(3) > 0
+		}
 		w.remember(e, status, w.check(e))
 	case n < 14:
-		w.check(Event{Kind: Nominate, Pharmacy: pick(w.r, "a", "b", "c")})
+		pharmacy := pick(w.r, "a", "b", "c")
+		w.check(pick(w.r, Event{Kind: Nominate, Pharmacy: pharmacy}, Event{Kind: Open, Code: pick(w.r, "L1", "L2")},
+			Event{Kind: Silent, Pharmacy: pharmacy}, Event{Kind: Renew, Org: pharmacy, WasSent: w.sent[pharmacy]}, amended(pick(w.r, "f", "g"))))
 	case n < 15:
 		w.check(pick(w.r, order(), Event{Kind: Cancel, Org: "clinic"}, Event{Kind: End, Org: "clinic"},
 			Event{Kind: Replace, Org: "clinic", By: "newer"}))
@@ -65,7 +76,7 @@ func (w *walker) check(e Event) Answer {
 	s2, effects2, a2 := Decide(before, e, w.now)
 	w.must(text(s1) == text(s2) && text(effects1) == text(effects2) && text(a1) == text(a2), e, "deterministic")
 	w.must(text(before) == kept, e, "the caller's state is not touched")
-	if a1.Refused || a1.NoOp {
+	if (a1.Refused || a1.NoOp) && !a1.Counted {
 		w.must(text(s1) == text(timed), e, "a refusal or repeat changes time alone")
 	}
 	w.must(!a1.Refused || a1.Code != "", e, "a refusal says why")
@@ -73,7 +84,7 @@ func (w *walker) check(e Event) Answer {
 	effects, a := w.decide(e)
 	w.holding(e, before)
 	w.must(!w.s.held() || !slices.Contains([]Kind{Claim, Prepare, Query, Release}, e.Kind) || a.Refused || e.Org == w.s.Holder, e, "the loser hears that it lost")
-	w.counting(e, before, a)
+	w.counting(e, before, timed, a)
 	w.ending(e, timed)
 	w.finalWord(e, effects, a)
 	return a
@@ -110,7 +121,7 @@ func (w *walker) holding(e Event, before State) {
 	}
 }
 
-func (w *walker) counting(e Event, before State, a Answer) {
+func (w *walker) counting(e Event, before, timed State, a Answer) {
 	s := w.s
 	w.over = w.over || slices.Contains(a.Flags, FlagOverFills)
 	w.must(s.FillsDone <= s.FillsAllowed || w.over, e, "no more fills than allowed without a flag")
@@ -119,7 +130,10 @@ func (w *walker) counting(e Event, before State, a Answer) {
 	w.must(s.Numbered == len(w.fills), e, "every number is a fill taken once")
 	if e.Kind == HandOver {
 		w.must(!a.Refused || !e.WasSent || before.buried() || before.Phase == None, e, "a hand-over is a fact")
-		w.must(a.Refused || a.NoOp || e.Partial || s.Numbered == before.Numbered+1, e, "a hand-over takes a fill")
+		d := step{State: timed, e: e}
+		w.must(a.Refused || a.NoOp || d.partial() || s.Numbered == before.Numbered+1, e, "a hand-over takes a fill")
+		w.must(d.amount() == 0 || d.given() <= max(d.amount(), 20) || w.excess, e, "no more of a fill than it holds without a flag")
+		w.excess = w.excess || slices.Contains(a.Flags, FlagOverAmount)
 	} else {
 		w.must(s.Numbered == before.Numbered, e, "only a hand-over takes a fill")
 	}

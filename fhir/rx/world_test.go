@@ -50,6 +50,9 @@ func (w *world) do(e Event) string {
 func (w *world) decide(e Event) ([]Effect, Answer) {
 	w.t.Helper()
 	s, effects, answer := Decide(w.s, e, w.now)
+	if answer.Counted {
+		w.s = s
+	}
 	if answer.Refused {
 		return nil, answer
 	}
@@ -74,6 +77,16 @@ func (w *world) md(org, dispense, status string) string { return w.stated(org, d
 func (w *world) stated(org, dispense, status string, claim uint64) string {
 	w.t.Helper()
 	e := w.message(org, dispense, status, claim)
+	effects, answer := w.decide(e)
+	w.remember(e, status, answer)
+	return told(w.s, effects, answer)
+}
+
+// said decides a dispense message that says more.
+func (w *world) said(org, dispense, status string, more func(*Event)) string {
+	w.t.Helper()
+	e := w.message(org, dispense, status, 0)
+	more(&e)
 	effects, answer := w.decide(e)
 	w.remember(e, status, answer)
 	return told(w.s, effects, answer)

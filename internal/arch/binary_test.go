@@ -20,7 +20,7 @@ func TestTestCodeStaysOut(t *testing.T) {
 	}
 	for _, d := range deps {
 		for _, banned := range []string{"testing", "net/http/httptest", "github.com/rogpeppe/go-internal", "github.com/google/go-cmp",
-			module + "/ledger/ledgertest", module + "/adapters/adaptertest", module + "/internal/testenv", module + "/internal/arch"} {
+			module + "/ledger/ledgertest", module + "/adapters/adaptertest", module + "/ledger/awskms/kmstest", module + "/ledger/awss3/s3test", module + "/internal/testenv", module + "/internal/arch"} {
 			if d == banned || strings.HasPrefix(d, banned+"/") {
 				t.Errorf("the program links %s", d)
 			}

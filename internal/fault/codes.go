@@ -17,6 +17,7 @@ const (
 	CodeErased          Code = "RX_ERASED"
 	CodeBusy            Code = "RX_BUSY"
 	CodePending         Code = "RX_PENDING"
+	CodeNotSigned       Code = "RX_NOT_SIGNED"
 	CodeUnavailable     Code = "RX_UNAVAILABLE"
 	CodeInternal        Code = "RX_INTERNAL"
 
@@ -84,6 +85,12 @@ const (
 	CodeNotYetValid   Code = "RX_NOT_YET_VALID"
 	CodeDispenseUsed  Code = "RX_DISPENSE_ID_USED"
 	CodeFrozen        Code = "RX_FROZEN"
+	CodeFillTooEarly  Code = "RX_FILL_TOO_EARLY"
+	CodeSubstitution  Code = "RX_SUBSTITUTION"
+	CodeDirected      Code = "RX_PRESCRIBER_DIRECTED"
+	CodeControlled    Code = "RX_CONTROLLED"
+	CodeCollectCode   Code = "RX_COLLECT_CODE"
+	CodeVersion       Code = "RX_VERSION"
 
 	// Information and warnings: the message was recorded.
 	CodeRecorded        Code = "RX_RECORDED"
@@ -95,6 +102,9 @@ const (
 	CodeHistoryOnly     Code = "RX_HISTORY_ONLY"
 	CodeFlagged         Code = "RX_FLAGGED"
 	CodeTombstone       Code = "RX_TOMBSTONE"
+	CodeNotRouted       Code = "RX_RECORD_ONLY"
+	CodeLeaseEnding     Code = "RX_LEASE_ENDING"
+	CodeUndelivered     Code = "RX_UNDELIVERED"
 	CodeSigned          Code = "RX_SIGNATURE_VERIFIED"
 	CodeSignatureUnread Code = "RX_SIGNATURE_UNREAD"
 )
@@ -137,6 +147,7 @@ func Codes() []Entry {
 		{CodeErased, NotFound, 410, "deleted", "The record was erased.", "Nothing: the id will not come back.", false},
 		{CodeBusy, Unavailable, 503, "throttled", "The hub has as much work as it can hold.", "Send the same request again after the time in Retry-After.", true},
 		{CodePending, Unavailable, 503, "timeout", "The message is accepted and not yet recorded.", "Send the same request again: it fetches the answer.", true},
+		{CodeNotSigned, Unavailable, 503, "transient", "The record is in the ledger, and no signed checkpoint covers it yet.", "Ask for the receipt again after the time in Retry-After: the next checkpoint covers it.", true},
 		{CodeUnavailable, Unavailable, 503, "transient", "The hub cannot record at the moment; nothing was accepted.", "Send the same request again.", true},
 		{CodeInternal, Internal, 500, "exception", "Something failed inside the hub.", "Send the same request again; report the correlation id if it stays.", true},
 
@@ -198,7 +209,13 @@ func Codes() []Entry {
 		{CodeExpired, Conflict, 409, "conflict", "The prescription's validity has ended.", "Ask for a new one.", false},
 		{CodeNotYetValid, Conflict, 409, "conflict", "The prescription's validity has not begun.", "Claim it when it begins.", false},
 		{CodeDispenseUsed, Conflict, 409, "duplicate", "This dispense identifier served an earlier claim.", "Use a new identifier for a new claim.", false},
-		{CodeFrozen, Conflict, 409, "business-rule", "The subject, medicine, dosage, quantity, repeats or requester of an issued prescription differ.", "Replace it with priorPrescription.", false},
+		{CodeFrozen, Conflict, 409, "business-rule", "A pharmacy works by this prescription: it can no longer be amended.", "Replace it with priorPrescription.", false},
+		{CodeFillTooEarly, Conflict, 409, "business-rule", "The interval between two fills (dispenseInterval) is not over.", "Wait, or say why not in detectedIssue with a mitigation.", true},
+		{CodeSubstitution, Conflict, 409, "business-rule", "The order does not allow another product.", "Dispense what was ordered, or say why not in detectedIssue with a mitigation.", false},
+		{CodeDirected, Conflict, 409, "business-rule", "The prescriber has chosen the pharmacy.", "Ask the clinic.", false},
+		{CodeControlled, Conflict, 409, "business-rule", "A controlled drug is recorded and not routed here.", "Use the way that the law asks for.", false},
+		{CodeCollectCode, Conflict, 409, "conflict", "This collect code does not open the prescription.", "Ask the patient for the present code; after five wrong ones it is dead.", false},
+		{CodeVersion, Conflict, 412, "conflict", "If-Match names another version than the present one.", "Read the prescription and amend that.", false},
 
 		{CodeRecorded, Internal, 201, "informational", "Recorded.", "", false},
 		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
@@ -209,6 +226,9 @@ func Codes() []Entry {
 		{CodeHistoryOnly, Internal, 201, "informational", "Recorded as this pharmacy's history: it cites no prescription, so no fill was used.", "", false},
 		{CodeFlagged, Internal, 201, "informational", "Recorded, and flagged because it conflicts with the prescription's state.", "Check the present state.", false},
 		{CodeTombstone, Internal, 201, "informational", "Nothing with this identifier was issued yet: a later issue will be born cancelled.", "", false},
+		{CodeNotRouted, Internal, 201, "informational", "Recorded and not routed: the order is for a controlled drug, and this organisation has no policy for them.", "", false},
+		{CodeLeaseEnding, Internal, 201, "informational", "The hold of this fill ends within a day.", "Send the present status again, or report the hand-over.", false},
+		{CodeUndelivered, Internal, 201, "informational", "The pharmacy has not fetched the prescription yet.", "Call the pharmacy, or have the patient choose another.", false},
 		{CodeSigned, Internal, 201, "informational", "The signature was verified and is recorded with the message.", "", false},
 		{CodeSignatureUnread, Internal, 201, "informational", "A signature was sent and not looked at: none is asked of this organisation.", "Ask the operator to set trust anchors.", false},
 	}

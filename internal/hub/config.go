@@ -30,6 +30,7 @@ type Config struct {
 	Store     Store     `yaml:"store"`
 	Keys      Keys      `yaml:"keys"`
 	Ledger    Ledger    `yaml:"ledger"`
+	Notary    Notary    `yaml:"notary"`
 	FHIR      FHIR      `yaml:"fhir"`
 	Telemetry Telemetry `yaml:"telemetry"`
 	Grace     Grace     `yaml:"grace"`
@@ -93,14 +94,39 @@ type Keys struct {
 	// File holds the key-wrapping key (32 bytes, mode 0600, in a folder of mode 0700), made on first
 	// use. Defaults to keys/kek in the data folder. Whoever has it and the key database can read all.
 	File string `yaml:"file" env:"DOSEWIRE_KEYS_FILE"`
-	// KMS is the ARN of an AWS KMS key. Cluster mode only.
+	// KMS is the ARN of a symmetric AWS KMS key, used instead of File. Credentials are found as the AWS
+	// SDK does: environment, shared files, container or instance role.
 	KMS string `yaml:"kms" env:"DOSEWIRE_KEYS_KMS"`
+	// KMSEndpoint is the URL of a private KMS endpoint. Defaults to AWS's own for the key's region.
+	KMSEndpoint string `yaml:"kmsEndpoint" env:"DOSEWIRE_KEYS_KMS_ENDPOINT"`
 }
 
 // Ledger names the log.
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+	// Tiles is where the notary publishes checkpoints and tiles: a folder or an http(s) URL. Receipts are
+	// made from them. Defaults to notary/tiles in the data folder.
+	Tiles string `yaml:"tiles" env:"DOSEWIRE_LEDGER_TILES"`
+	// Policy is the trust policy (C2SP tlog-policy) that patients are given to check their receipts
+	// with: the log's key and its witnesses'. Defaults to notary/trust.policy in the data folder.
+	Policy string `yaml:"policy" env:"DOSEWIRE_LEDGER_POLICY"`
+}
+
+// Notary signs the ledger's checkpoints and publishes its tiles.
+type Notary struct {
+	// Apart says that another process is the notary (dosewire notary, with its own key and a role that
+	// may only read), so the hub runs none.
+	Apart bool `yaml:"apart" env:"DOSEWIRE_NOTARY_APART"`
+	// Folder holds the notary's state and, in tiles, what it publishes. Defaults to notary in the data
+	// folder.
+	Folder string `yaml:"folder" env:"DOSEWIRE_NOTARY_FOLDER"`
+	// Key is the file with the checkpoint key, made on first use. Defaults to key in Folder.
+	Key string `yaml:"key" env:"DOSEWIRE_NOTARY_KEY"`
+	// Policy is a C2SP tlog-policy file that names witnesses and the quorum. Empty means no witnesses.
+	Policy string `yaml:"policy" env:"DOSEWIRE_NOTARY_POLICY"`
+	// Interval between two looks at the ledger. Defaults to 1s.
+	Interval time.Duration `yaml:"interval" env:"DOSEWIRE_NOTARY_INTERVAL"`
 }
 
 // FHIR is what messages must satisfy beyond base R4 and the hub's own rules.

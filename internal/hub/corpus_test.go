@@ -210,7 +210,7 @@ func TestCorpusReachesPharmacies(t *testing.T) {
 	if foreign > 0 {
 		t.Errorf("%d items were seen by a pharmacy that they were not for", foreign)
 	}
-	v, err := h.Verify(ctx, nil)
+	v, err := h.Verify(ctx, admin.Verification{}, nil)
 	if err != nil || v.Bad != nil {
 		t.Errorf("verify: %v %v", err, v.Bad)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/telemetry"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -46,11 +48,13 @@ type Hub struct {
 	broker    broker
 	nc        *nats.Conn
 	js        jetstream.JetStream
+	notary    *notary.Notary // nil = apart
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
 	routes    *adapters.Routes
 	examined  fhir.Examinations // from the adapters to the recorder
 	runners   []namedRunner
+	stated    sync.Map // ids of generations of the deployment key that are in the ledger
 
 	ready   chan struct{} // closed when every stage runs
 	leaving atomic.Bool   // stopping has begun
@@ -135,9 +139,11 @@ func (h *Hub) stages() []stage {
 	return []stage{
 		{name: "telemetry", close: h.closeTelemetry},
 		{name: "databases", open: h.openDatabases, close: h.closeDatabases},
+		{name: "notary", grace: notaryGrace, open: h.openNotary, run: h.runNotary},
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},
 		{name: "caller", open: h.openCaller, close: h.closeCaller},
+		{name: "keys", run: h.watchKeys},
 		{name: "adapters", grace: g.Adapters, open: h.openAdapters, run: h.runAdapters},
 		{name: "admin", grace: g.HTTP, run: h.serveAdmin},
 		{name: "http", grace: g.HTTP, run: h.serveHTTP},

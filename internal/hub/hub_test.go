@@ -117,7 +117,7 @@ func TestLifeOfAHub(t *testing.T) {
 	if op.Running(t.Context()) {
 		t.Error("the admin socket still answers")
 	}
-	verdict, err := VerifyStore(t.Context(), c, nil)
+	verdict, err := VerifyStore(t.Context(), c, admin.Verification{}, nil)
 	if err != nil || verdict.Bad != nil || verdict.Entries < 2 {
 		t.Errorf("verify the closed store: %+v, %v", verdict, err)
 	}

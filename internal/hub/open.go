@@ -12,7 +12,9 @@ import (
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/awskms"
 	"github.com/dosewire/dosewire/ledger/filekey"
+	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/postgres"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/ledger/sqlite"
@@ -25,8 +27,8 @@ import (
 // notYet says clearly what this version cannot do.
 func notYet(c Config) error {
 	if c.Mode == Cluster {
-		return fault.New(fault.Invalid, "config: mode cluster is not served by this version: the connection to a NATS cluster and the AWS KMS key wrapper are missing. "+
-			"Mode embedded with store.dsn and store.keysDSN runs one hub on PostgreSQL")
+		return fault.New(fault.Invalid, "config: mode cluster is not served by this version: the connection to a NATS cluster is missing. "+
+			"Mode embedded with store.dsn, store.keysDSN and keys.kms runs one hub on PostgreSQL and KMS")
 	}
 	return nil
 }
@@ -35,6 +37,7 @@ func notYet(c Config) error {
 type records interface {
 	recorder.Store
 	ledger.Reader
+	notary.Source
 	directory.Store
 }
 
@@ -42,7 +45,7 @@ type records interface {
 type databases struct {
 	kind    string // sqlite or postgresql
 	records records
-	keys    ledger.KeyStore
+	keys    ledger.Generations
 	wrapper ledger.KeyWrapper
 	closers []io.Closer
 }
@@ -61,7 +64,7 @@ func openStores(ctx context.Context, c Config) (d databases, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if d.wrapper, err = filekey.Open(c.Keys.File); err != nil {
+	if d.wrapper, err = openWrapper(ctx, c.Keys); err != nil {
 		return d, err
 	}
 	if c.Store.Migrate || c.Store.DSN == "" {
@@ -73,6 +76,24 @@ func openStores(ctx context.Context, c Config) (d databases, err error) {
 		return d, d.openPostgres(ctx, c)
 	}
 	return d, d.openSQLite(ctx, c)
+}
+
+// openWrapper opens what protects the deployment key.
+func openWrapper(ctx context.Context, k Keys) (ledger.KeyWrapper, error) {
+	if k.KMS != "" {
+		return awskms.Open(ctx, awskms.Config{Key: k.KMS, Endpoint: k.KMSEndpoint})
+	}
+	return filekey.Open(k.File)
+}
+
+// openKeyDatabase opens the key database alone, as it is migrated.
+func openKeyDatabase(ctx context.Context, c Config) (ledger.Generations, io.Closer, error) {
+	if c.Store.DSN != "" {
+		keys, err := postgres.OpenKeys(ctx, postgres.Config{DSN: c.Store.KeysDSN, Conns: 2})
+		return keys, keys, err
+	}
+	keys, err := sqlite.OpenKeys(ctx, c.keysFile())
+	return keys, keys, err
 }
 
 func (d *databases) openSQLite(ctx context.Context, c Config) error {
@@ -127,6 +148,22 @@ func openRecords(ctx context.Context, c Config) (ledger.Reader, func() error, er
 		return s, s.Close, nil
 	}
 	s, err := sqlite.Open(ctx, c.recordsFile())
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
+}
+
+// openChain opens the ledger alone, read-only, as a notary in its own process does.
+func openChain(ctx context.Context, c Config) (notary.Source, func() error, error) {
+	if c.Store.DSN != "" {
+		s, err := postgres.OpenChain(ctx, c.Store.DSN)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.Close, nil
+	}
+	s, err := sqlite.OpenChain(ctx, c.recordsFile())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -112,13 +112,18 @@ func formatIdentifiers(ids []ledger.Identifier) []string {
 
 // state brings one of the hub's own facts through the recorder.
 func (h *Hub) state(ctx context.Context, kind string, fact any) error {
-	body, err := json.Marshal(fact)
-	if err != nil {
-		return fmt.Errorf("hub: fact: %w", err)
-	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("hub: fact id: %w", err)
+	}
+	return h.stateAs(ctx, id, kind, fact)
+}
+
+// stateAs names the fact: said again under the same id, it is decided once.
+func (h *Hub) stateAs(ctx context.Context, id uuid.UUID, kind string, fact any) error {
+	body, err := json.Marshal(fact)
+	if err != nil {
+		return fmt.Errorf("hub: fact: %w", err)
 	}
 	answer, err := h.caller.Call(ctx, streams.Message{ID: "hub." + id.String(), Subject: streams.FactSubject(kind), Body: body}, factWait)
 	if err != nil {

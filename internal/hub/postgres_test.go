@@ -53,14 +53,14 @@ func TestHubOnPostgreSQL(t *testing.T) {
 		if err != nil || s.Store != "postgresql" || s.Organizations != round+1 || s.URL != "http://127.0.0.1:8080" {
 			t.Errorf("status: %+v, %v", s, err)
 		}
-		if v, err := op.Verify(t.Context(), nil); err != nil || v.Bad != nil || v.Entries < uint64(round+2) {
+		if v, err := op.Verify(t.Context(), admin.Verification{}, nil); err != nil || v.Bad != nil || v.Entries < uint64(round+2) {
 			t.Errorf("verify: %+v, %v", v, err)
 		}
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	}
-	if v, err := VerifyStore(t.Context(), c, nil); err != nil || v.Bad != nil {
+	if v, err := VerifyStore(t.Context(), c, admin.Verification{}, nil); err != nil || v.Bad != nil {
 		t.Errorf("verify the closed store: %+v, %v", v, err)
 	}
 }

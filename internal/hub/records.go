@@ -11,21 +11,23 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 )
 
 // Records opens what was recorded. Nothing leaves it before the disclosure is stored; the recorder
 // chains that within a second. Who may see what is the adapters' decision. Safe for concurrent use.
 type Records struct {
 	ledger.Reader
-	keys *ledger.Keyring
-	now  func() time.Time
+	keys  *ledger.Keyring
+	now   func() time.Time
+	tiles receipt.Tiles // where the notary publishes
 }
 
 var _ adapters.Records = (*Records)(nil)
 
-// NewRecords reads from r with the keys of k.
-func NewRecords(r ledger.Reader, k *ledger.Keyring, now func() time.Time) *Records {
-	return &Records{r, k, now}
+// NewRecords reads from r with the keys of k, and proves from tiles.
+func NewRecords(r ledger.Reader, k *ledger.Keyring, now func() time.Time, tiles receipt.Tiles) *Records {
+	return &Records{r, k, now, tiles}
 }
 
 // Read returns the received bytes of one record. ledger.ErrNotFound, ledger.ErrErased,

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 )
 
 // shelf is a Reader of a few records. Calls of anything else end the test.
@@ -39,14 +41,13 @@ func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
 
 // keyStore is a KeyStore in memory: enough for one patient.
 type keyStore struct {
-	deployment []byte
+	deployment []ledger.DeploymentKey
 	patients   []ledger.NewPatient
 }
 
-func (k *keyStore) Deployment(_ context.Context, first []byte) ([]byte, error) {
-	if k.deployment == nil {
-		k.deployment = first
-	}
+func (k *keyStore) Deployment(_ context.Context, add ...ledger.DeploymentKey) ([]ledger.DeploymentKey, error) {
+	k.deployment = append(k.deployment, add...)
+	slices.SortFunc(k.deployment, func(a, b ledger.DeploymentKey) int { return a.Generation - b.Generation })
 	return k.deployment, nil
 }
 
@@ -84,6 +85,8 @@ func (k *keyStore) Keys(context.Context, []ledger.ID) (map[ledger.ID]ledger.Wrap
 // clear wraps nothing: the test is not about it.
 type clear struct{}
 
+func (clear) Name() string { return "clear" }
+
 func (clear) Wrap(_ context.Context, key, _ []byte) ([]byte, error)    { return key, nil }
 func (clear) Unwrap(_ context.Context, blob, _ []byte) ([]byte, error) { return blob, nil }
 
@@ -118,7 +121,7 @@ func library(t *testing.T) (*Records, *shelf, []ledger.ID) {
 		s.records[r.ID] = r
 		ids = append(ids, r.ID)
 	}
-	return NewRecords(s, keys, func() time.Time { return time.UnixMilli(1234) }), s, ids
+	return NewRecords(s, keys, func() time.Time { return time.UnixMilli(1234) }, receipt.Dir(t.TempDir())), s, ids
 }
 
 func TestEveryReadLeavesOneAccessRow(t *testing.T) {

@@ -130,7 +130,7 @@ func signedOverRESTAndNATS(t *testing.T, c Config) {
 			t.Errorf("%s: %v, want %v", wrong.p.Policy, err, wrong.want)
 		}
 	}
-	if v, err := op.Verify(t.Context(), nil); err != nil || v.Bad != nil {
+	if v, err := op.Verify(t.Context(), admin.Verification{}, nil); err != nil || v.Bad != nil {
 		t.Errorf("verify: %+v, %v", v, err)
 	}
 }

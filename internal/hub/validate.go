@@ -44,11 +44,11 @@ func (c Config) Validate() error {
 		v.errs = append(v.errs, err)
 	}
 	v.store(c.Store)
+	v.keys(c.Keys)
 	if c.Mode == Cluster {
 		v.cluster(c)
 	} else {
 		v.check(len(c.NATS.URLs) == 0 && c.NATS.Credentials == "", "nats.urls and nats.credentials belong to mode cluster")
-		v.check(c.Keys.KMS == "", "keys.kms belongs to mode cluster")
 		v.check(c.NATS.Replicas == 1, "nats.replicas: the embedded server keeps one")
 	}
 	return v.join()
@@ -95,6 +95,11 @@ func (v *validation) store(s Store) {
 		ok := dsn == "" || strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 		v.check(ok, "store.%s is not a postgres:// URL", name)
 	}
+}
+
+func (v *validation) keys(k Keys) {
+	v.check(k.KMS == "" || strings.HasPrefix(k.KMS, "arn:") && strings.Contains(k.KMS, ":key/"), "keys.kms is not the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID)")
+	v.check(k.KMSEndpoint == "" || k.KMS != "", "keys.kmsEndpoint needs keys.kms")
 }
 
 func (v *validation) cluster(c Config) {

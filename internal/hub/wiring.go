@@ -17,7 +17,7 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/telemetry"
-	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -26,7 +26,7 @@ func (h *Hub) openDatabases(ctx context.Context) (err error) {
 	if h.databases, err = openStores(ctx, h.config); err != nil {
 		return err
 	}
-	if h.keys, err = ledger.OpenKeyring(ctx, h.databases.keys, h.databases.wrapper); err != nil {
+	if h.keys, err = h.openKeyring(ctx); err != nil {
 		return err
 	}
 	orgs, clients, err := h.databases.records.Directory(ctx)
@@ -130,8 +130,8 @@ func (h *Hub) openAdapters(context.Context) error {
 func (h *Hub) deps(name string) adapters.Deps {
 	return adapters.Deps{
 		Log: h.log.With(telemetry.Adapter(name)), Now: time.Now, BaseURL: h.URL(), Routes: h.routes, Auth: h.verifier,
-		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now),
-		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Healthy: h.recorder.Healthy,
+		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, receipt.TilesAt(h.config.Ledger.Tiles)),
+		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.trustPolicy, Healthy: h.recorder.Healthy,
 	}
 }
 

@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,8 +29,13 @@ var (
 // blobVersion is the first byte of what Wrap returns.
 const blobVersion = 1
 
+const infoName = "dosewire/filekey/name/v1"
+
 // Wrapper wraps with AES-256-GCM under the file's key.
-type Wrapper struct{ aead cipher.AEAD }
+type Wrapper struct {
+	aead cipher.AEAD
+	name string
+}
 
 var _ ledger.KeyWrapper = (*Wrapper)(nil)
 
@@ -52,8 +60,15 @@ func Open(path string) (*Wrapper, error) {
 	if err != nil {
 		return nil, errFile.Wrap(err)
 	}
-	return &Wrapper{aead}, nil
+	id, err := hkdf.Key(sha256.New, key, nil, infoName, 8)
+	if err != nil {
+		return nil, errFile.Wrap(err)
+	}
+	return &Wrapper{aead, "file:" + hex.EncodeToString(id)}, nil
 }
+
+// Name is "file:" and 64 bits derived from the key, one way: the same for each copy of the file.
+func (w *Wrapper) Name() string { return w.name }
 
 // Wrap returns version=1 ‖ nonce ‖ ciphertext ‖ tag.
 func (w *Wrapper) Wrap(_ context.Context, key, aad []byte) ([]byte, error) {

@@ -19,9 +19,26 @@ func TestKeyStore(t *testing.T, open func(testing.TB) ledger.KeyStore) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, open(t))
+			s := open(t)
+			if name != "Deployment" {
+				deploy(t, s, newGeneration(1))
+			}
+			run(t, s)
 		})
 	}
+}
+
+func newGeneration(n int) ledger.DeploymentKey {
+	return ledger.DeploymentKey{Generation: n, ID: newID(), Wrapper: "test", Made: int64(n) * 1000, Blob: randomBytes(60)}
+}
+
+func deploy(t *testing.T, s ledger.KeyStore, add ...ledger.DeploymentKey) []ledger.DeploymentKey {
+	t.Helper()
+	all, err := s.Deployment(t.Context(), add...)
+	if err != nil {
+		t.Fatalf("Deployment: %v", err)
+	}
+	return all
 }
 
 // testDeployment lets many nodes start at once: all must end with one key.
@@ -29,25 +46,33 @@ func testDeployment(t *testing.T, s ledger.KeyStore) {
 	const nodes = 8
 	var (
 		wg  sync.WaitGroup
-		got [nodes][]byte
+		got [nodes][]ledger.DeploymentKey
 	)
+	if none := deploy(t, s); len(none) != 0 {
+		t.Errorf("a new database holds %v", none)
+	}
 	for i := range nodes {
 		wg.Go(func() {
 			var err error
-			if got[i], err = s.Deployment(t.Context(), randomBytes(60)); err != nil {
+			if got[i], err = s.Deployment(t.Context(), newGeneration(1), newGeneration(0)); err != nil {
 				t.Errorf("Deployment: %v", err)
 			}
 		})
 	}
 	wg.Wait()
 	for i := range nodes {
-		same(t, "deployment key", got[i], got[0])
+		same(t, "deployment keys", got[i], got[0])
 	}
+	if len(got[0]) != 2 || got[0][0].Generation != 0 || got[0][1].Generation != 1 {
+		t.Errorf("stored: %v, want generations 0 and 1", got[0])
+	}
+	second := newGeneration(2)
+	same(t, "with a second", deploy(t, s, second), append(got[0], second))
 }
 
 func newPatient(index ...ledger.Key) ledger.NewPatient {
 	p := ledger.NewPatient{Patient: newID(), Index: index}
-	p.Key = ledger.WrappedKey{ID: newID(), Org: newID(), Patient: p.Patient, Blob: randomBytes(60)}
+	p.Key = ledger.WrappedKey{ID: newID(), Org: newID(), Patient: p.Patient, Generation: 1, Blob: randomBytes(60)}
 	return p
 }
 
@@ -150,7 +175,7 @@ func testManyPatients(t *testing.T, s ledger.KeyStore) {
 // testNewestKey gives a patient a second key: new records use it, old ones stay readable.
 func testNewestKey(t *testing.T, s ledger.KeyStore) {
 	p := newPatient(key(newID()))
-	next := ledger.WrappedKey{ID: newID(), Org: p.Key.Org, Patient: p.Patient, Blob: randomBytes(60)}
+	next := ledger.WrappedKey{ID: newID(), Org: p.Key.Org, Patient: p.Patient, Generation: 1, Blob: randomBytes(60)}
 	addPatients(t, s, p)
 	addPatients(t, s, ledger.NewPatient{Patient: p.Patient, Key: next})
 	current, err := s.PatientKeys(t.Context(), []ledger.ID{p.Patient})

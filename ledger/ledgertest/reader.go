@@ -38,6 +38,18 @@ func testRows(t *testing.T, s Backend) {
 	if got := sha256.Sum256(all[1].Access.Bytes()); got != all[1].Entry.Digest {
 		t.Error("the access row as read does not match its entry")
 	}
+	for i, want := range b.Entries {
+		got, err := s.Entry(t.Context(), uint64(i)+1)
+		if err != nil {
+			t.Errorf("Entry: %v", err)
+		}
+		same(t, "entry by index", got, want)
+	}
+	for _, beyond := range []uint64{4, 1<<64 - 1} {
+		if _, err := s.Entry(t.Context(), beyond); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("Entry(%d): %v, want ErrNotFound", beyond, err)
+		}
+	}
 	if n := len(rows(t, s, 4)); n != 0 {
 		t.Errorf("%d rows beyond the end", n)
 	}
@@ -105,6 +117,53 @@ func testPrescriptions(t *testing.T, s Backend) {
 	if _, err := s.Prescription(t.Context(), newID()); !isNotFound(err) {
 		t.Errorf("Prescription of a stranger: %v, want ErrNotFound", err)
 	}
+}
+
+func testDue(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	at := func(due int64) ledger.Prescription {
+		return b.prescription(r, func(p *ledger.Prescription) { p.DueAt = due })
+	}
+	late, later, never, soon := at(2000), at(1000), at(0), at(2001)
+	commit(t, s, b)
+	got, err := s.Due(t.Context(), 2000, 10)
+	if err != nil {
+		t.Errorf("Due: %v", err)
+	}
+	same(t, "due", got, []ledger.Prescription{later, late})
+	if got, err = s.Due(t.Context(), 9000, 1); err != nil || len(got) != 1 || got[0].ID != later.ID {
+		t.Errorf("at most one: %d, %v", len(got), err)
+	}
+	_, _ = never, soon
+}
+
+// testUnfetched: what was delivered long ago, is not acknowledged, and still waits at that pharmacy.
+func testUnfetched(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	pharmacy := ledger.Organization{ID: newID(), Kind: "pharmacy", Name: "Harbour"}
+	b.Organizations = append(b.Organizations, pharmacy)
+	sent := func(time int64, edit ...func(*ledger.Prescription)) ledger.Prescription {
+		r := b.record(50)
+		p := b.prescription(r, append([]func(*ledger.Prescription){func(p *ledger.Prescription) { p.Pharmacy = pharmacy.ID }}, edit...)...)
+		b.effect(ledger.Effect{Kind: ledger.EffectDeliver, Org: pharmacy.ID, Type: "MedicationRequest", Record: r.ID, Index: r.Index, Time: time})
+		return p
+	}
+	sent(1000) // number 1 is acknowledged below
+	want := []ledger.Prescription{sent(1000), sent(2000)}
+	sent(2001)
+	sent(1000, func(p *ledger.Prescription) { p.Status = "held" })
+	sent(1000, func(p *ledger.Prescription) { p.Pharmacy = newID() }) // sent elsewhere since
+	commit(t, s, b)
+	if err := s.SetAcknowledged(t.Context(), map[ledger.ID]uint64{pharmacy.ID: 1}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Unfetched(t.Context(), 2000, 10)
+	if err != nil {
+		t.Errorf("Unfetched: %v", err)
+	}
+	slices.SortFunc(want, func(x, y ledger.Prescription) int { return bytes.Compare(x.ID[:], y.ID[:]) })
+	same(t, "not fetched", got, want)
 }
 
 func testEffects(t *testing.T, s Backend) {

@@ -57,6 +57,8 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"Rows", testRows},
 		{"Records", testRecords},
 		{"Prescriptions", testPrescriptions},
+		{"Due", testDue},
+		{"Unfetched", testUnfetched},
 		{"Effects", testEffects},
 		{"Acknowledged", testAcknowledged},
 		{"Access", testAccess},

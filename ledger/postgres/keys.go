@@ -9,15 +9,6 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// Deployment returns the wrapped deployment key, storing first if none is stored yet.
-func (k *Keys) Deployment(ctx context.Context, first []byte) (stored []byte, err error) {
-	if _, err := k.pool.Exec(ctx, `INSERT INTO deployment (one, blob) VALUES (1, $1) ON CONFLICT DO NOTHING`, blob(first)); err != nil {
-		return nil, refuse(err, "deployment key")
-	}
-	err = k.pool.QueryRow(ctx, `SELECT blob FROM deployment`).Scan(&stored)
-	return stored, refuse(err, "deployment key")
-}
-
 // FindPatients returns for each index key the patient it belongs to.
 func (k *Keys) FindPatients(ctx context.Context, asked []ledger.Key) (map[ledger.Key]ledger.ID, error) {
 	found := make(map[ledger.Key]ledger.ID, len(asked))
@@ -50,36 +41,43 @@ func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
 		}
 	}
 	q := &pgx.Batch{}
-	q.Queue(`INSERT INTO patient_key (id, patient, org, blob) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[]) ON CONFLICT (id) DO NOTHING`,
+	q.Queue(`INSERT INTO patient_key (id, patient, org, generation, blob) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[]) ON CONFLICT (id) DO NOTHING`,
 		column(ps, func(p *ledger.NewPatient) pgtype.UUID { return id(p.Key.ID) }),
 		column(ps, func(p *ledger.NewPatient) pgtype.UUID { return id(p.Patient) }),
 		column(ps, func(p *ledger.NewPatient) pgtype.UUID { return id(p.Key.Org) }),
+		column(ps, func(p *ledger.NewPatient) int64 { return int64(p.Key.Generation) }),
 		column(ps, func(p *ledger.NewPatient) []byte { return blob(p.Key.Blob) }))
 	// sorted, so that two writers cannot wait for each other
 	q.Queue(`INSERT INTO patient_index (org, hash, patient) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[]) AS x (org, hash, patient)
 	  ORDER BY org, hash ON CONFLICT (org, hash) DO NOTHING`, orgs, hashes, patients)
-	return k.send(ctx, q, "add patients")
+	return refuse(dangling(k.pool.SendBatch(ctx, q).Close(), ledger.ErrGeneration), "add patients")
 }
 
 // PatientKeys returns the newest wrapped key of each patient; absent (erased) ones are absent.
 func (k *Keys) PatientKeys(ctx context.Context, patients []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
-	const q = `SELECT DISTINCT ON (patient) id, org, patient, blob FROM patient_key WHERE patient = ANY ($1) ORDER BY patient, id DESC`
+	const q = `SELECT DISTINCT ON (patient) ` + keyColumns + ` FROM patient_key WHERE patient = ANY ($1) ORDER BY patient, id DESC`
 	return k.wrapped(ctx, q, patients, func(w ledger.WrappedKey) ledger.ID { return w.Patient })
 }
 
 // Keys returns wrapped keys by key id; absent (erased) ones are absent.
 func (k *Keys) Keys(ctx context.Context, ids []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
-	return k.wrapped(ctx, `SELECT id, org, patient, blob FROM patient_key WHERE id = ANY ($1)`, ids, func(w ledger.WrappedKey) ledger.ID { return w.ID })
+	return k.wrapped(ctx, `SELECT `+keyColumns+` FROM patient_key WHERE id = ANY ($1)`, ids, func(w ledger.WrappedKey) ledger.ID { return w.ID })
 }
 
 func (k *Keys) wrapped(ctx context.Context, query string, ids []ledger.ID, by func(ledger.WrappedKey) ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
 	found := make(map[ledger.ID]ledger.WrappedKey, len(ids))
 	rows, err := k.pool.Query(ctx, query, uuids(ids))
 	_, err = collect(rows, err, func(r pgx.Rows) (struct{}, error) {
-		var w ledger.WrappedKey
-		err := r.Scan(idInto{&w.ID}, idInto{&w.Org}, idInto{&w.Patient}, &w.Blob)
+		w, err := scanKey(r)
 		found[by(w)] = w
 		return struct{}{}, err
 	})
 	return found, refuse(err, "read keys")
+}
+
+const keyColumns = `id, org, patient, generation, blob`
+
+func scanKey(r pgx.Rows) (w ledger.WrappedKey, err error) {
+	err = r.Scan(idInto{&w.ID}, idInto{&w.Org}, idInto{&w.Patient}, &w.Generation, &w.Blob)
+	return w, err
 }

@@ -41,10 +41,10 @@ type Store struct{ db }
 type Keys struct{ db }
 
 var (
-	_ ledger.Store    = (*Store)(nil)
-	_ ledger.Reader   = (*Store)(nil)
-	_ directory.Store = (*Store)(nil)
-	_ ledger.KeyStore = (*Keys)(nil)
+	_ ledger.Store       = (*Store)(nil)
+	_ ledger.Reader      = (*Store)(nil)
+	_ directory.Store    = (*Store)(nil)
+	_ ledger.Generations = (*Keys)(nil)
 )
 
 // db is a pool on a database of the right schema.

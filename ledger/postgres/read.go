@@ -51,6 +51,24 @@ func (s *Store) PatientPrescriptions(ctx context.Context, patient ledger.ID) ([]
 	return all, refuse(err, "read prescriptions")
 }
 
+// Due returns the prescriptions that time changes by now, the longest due first.
+func (s *Store) Due(ctx context.Context, now int64, limit int) ([]ledger.Prescription, error) {
+	rows, err := s.pool.Query(ctx, `SELECT `+prescriptionColumns+` FROM prescription p WHERE p.due_at <= $1 ORDER BY p.due_at, p.id LIMIT $2`, now, max(limit, 0))
+	all, err := collect(rows, err, func(r pgx.Rows) (ledger.Prescription, error) { return scanPrescription(r) })
+	return all, refuse(err, "read what is due")
+}
+
+// Unfetched returns prescriptions that wait at a pharmacy which has not acknowledged their delivery.
+func (s *Store) Unfetched(ctx context.Context, before int64, limit int) ([]ledger.Prescription, error) {
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT `+prescriptionColumns+`
+	  FROM organization o LEFT JOIN acknowledged a ON a.org = o.id
+	  JOIN effect e ON e.org = o.id AND e.number > coalesce(a.number, 0) AND e.time <= $1 AND e.record IS NOT NULL
+	  JOIN prescription p ON p.record = e.record AND p.pharmacy = o.id AND p.status = 'ready'
+	  WHERE o.kind = 'pharmacy' ORDER BY p.id LIMIT $2`, before, max(limit, 0))
+	all, err := collect(rows, err, func(r pgx.Rows) (ledger.Prescription, error) { return scanPrescription(r) })
+	return all, refuse(err, "read what is not fetched")
+}
+
 // PrescriptionDispenses returns the dispenses that serve a prescription, oldest first.
 func (s *Store) PrescriptionDispenses(ctx context.Context, rx ledger.ID) ([]ledger.Dispense, error) {
 	rows, err := s.pool.Query(ctx, `SELECT `+dispenseColumns+` FROM dispense d WHERE d.prescription = $1 ORDER BY d.resource`, id(rx))

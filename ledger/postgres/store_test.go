@@ -55,19 +55,26 @@ func TestStore(t *testing.T) { ledgertest.TestStore(t, backend) }
 
 func BenchmarkCommit(b *testing.B) { ledgertest.BenchmarkCommit(b, backend) }
 
+func openKeys(t testing.TB) *Keys {
+	t.Helper()
+	dsn := server.Database(t)
+	if err := MigrateKeys(t.Context(), dsn); err != nil {
+		t.Fatalf("MigrateKeys: %v", err)
+	}
+	k, err := OpenKeys(t.Context(), Config{DSN: dsn})
+	if err != nil {
+		t.Fatalf("OpenKeys: %v", err)
+	}
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
 func TestKeys(t *testing.T) {
-	ledgertest.TestKeyStore(t, func(t testing.TB) ledger.KeyStore {
-		dsn := server.Database(t)
-		if err := MigrateKeys(t.Context(), dsn); err != nil {
-			t.Fatalf("MigrateKeys: %v", err)
-		}
-		k, err := OpenKeys(t.Context(), Config{DSN: dsn})
-		if err != nil {
-			t.Fatalf("OpenKeys: %v", err)
-		}
-		t.Cleanup(func() { k.Close() })
-		return k
-	})
+	ledgertest.TestKeyStore(t, func(t testing.TB) ledger.KeyStore { return openKeys(t) })
+}
+
+func TestGenerations(t *testing.T) {
+	ledgertest.TestGenerations(t, func(t testing.TB) ledger.Generations { return openKeys(t) })
 }
 
 // The hub's role cannot touch an entry, nor switch off what guards it.

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,22 +23,24 @@ import (
 // when the effect has its own Body, or when the record must be opened first.
 type announcement struct {
 	ledger.Effect
-	body    []byte
+	body    []byte // nil = not at hand
+	leaf    string // of the entry Index, hex; "" = not at hand
 	verdict string // on the record's signatures
 }
 
-// announcements pairs a batch's effects with the bodies at hand.
+// announcements pairs a batch's effects with the bodies and leaves at hand.
 func announcements(effects []ledger.Effect, units []*unit) []announcement {
-	bodies := make(map[ledger.ID]*unit, len(units))
+	from, leaves := make(map[ledger.ID]*unit, len(units)), make(map[uint64]string, len(units))
 	for _, u := range units {
 		if u.result.fate == recorded {
-			bodies[u.result.record.ID] = u
+			from[u.result.record.ID] = u
+			leaves[u.result.index] = u.result.answer.Leaf
 		}
 	}
 	out := make([]announcement, len(effects))
 	for i, e := range effects {
-		out[i] = announcement{Effect: e}
-		if u, ok := bodies[e.Record]; ok {
+		out[i] = announcement{Effect: e, leaf: leaves[e.Index]}
+		if u, ok := from[e.Record]; ok {
 			out[i].body, out[i].verdict = u.body, u.verdict()
 		}
 	}
@@ -51,6 +54,7 @@ type announcer struct {
 	r       *Recorder
 	publish *streams.DeliveryPublisher
 	wakes   *streams.Publisher
+	woken   recent
 	skip    map[ledger.ID]uint64 // after the loss of RX_DELIVERY: what each organisation had acknowledged
 	rewound uint64               // effects up to here are announced again, without wakes
 
@@ -337,7 +341,12 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	h.Set(streams.HeaderDelivery, number)
 	h.Set(streams.HeaderCause, strconv.FormatUint(e.Seq, 10))
 	if e.Index != ledger.NoIndex {
+		leaf, err := a.leaf(ctx, e)
+		if err != nil {
+			return streams.Message{}, err
+		}
 		h.Set(streams.HeaderIndex, strconv.FormatUint(e.Index, 10))
+		h.Set(streams.HeaderLeaf, leaf)
 	}
 	if e.Prescription != (ledger.ID{}) {
 		h.Set(streams.HeaderID, e.Prescription.String())
@@ -356,6 +365,20 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 		subject = e.Prescription
 	}
 	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), e.Type, subject.String()), Header: h, Body: payload}, nil
+}
+
+// leaf is the leaf hash of the entry behind an effect, hex: with the index, what its receiver can later
+// ask a receipt for.
+func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
+	if e.leaf != "" {
+		return e.leaf, nil
+	}
+	entry, err := a.r.deps.Reader.Entry(ctx, e.Index)
+	if err != nil {
+		return "", fmt.Errorf("recorder: entry of a delivery: %w", err)
+	}
+	leaf := entry.Leaf()
+	return hex.EncodeToString(leaf[:]), nil
 }
 
 // payload is the effect's own body, or what the receiver may see of the record, with the verdict on
@@ -391,29 +414,4 @@ func (a *announcer) open(ctx context.Context, id ledger.ID) (body []byte, verdic
 	}
 	verdict, err = signature.VerdictOf(opened.Evidence)
 	return opened.Plaintext, verdict, err
-}
-
-// wakeUp tells the open inboxes and the devices of patients. The stream keeps one wake a device.
-func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
-	if len(wakes) == 0 {
-		return nil
-	}
-	patients := make([]ledger.ID, 0, len(wakes))
-	for _, w := range wakes {
-		patients = append(patients, w.Patient)
-		if err := a.r.deps.NATS.Publish(streams.LiveSubject(w.Patient.String()), nil); err != nil {
-			return fault.Of(fault.CodeUnavailable).Wrap(err)
-		}
-	}
-	devices, err := a.r.deps.Devices.DevicesOf(ctx, patients)
-	if err != nil {
-		return fmt.Errorf("recorder: devices: %w", err)
-	}
-	for _, d := range devices {
-		m := streams.Message{ID: "w." + newID().String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
-		if err := a.wakes.Publish(ctx, m); err != nil {
-			return fmt.Errorf("recorder: wake: %w", err)
-		}
-	}
-	return nil
 }

@@ -52,6 +52,9 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 
 func sealUnit(u *unit) error {
 	rec := &u.result.record
+	if u.result.statement != "" {
+		return nil
+	}
 	switch u.result.fate {
 	case recorded:
 	case refused:
@@ -136,6 +139,10 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 	res.index = ledger.NoIndex
 	switch res.fate {
 	case recorded:
+		if res.statement != "" {
+			linkStatement(b, u, u.message.Time)
+			return
+		}
 		rec := &res.record
 		rec.Epoch = b.From.Epoch
 		var e ledger.Entry

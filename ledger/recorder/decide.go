@@ -32,6 +32,7 @@ type result struct {
 	answer     streams.Answer
 	record     ledger.Record
 	patient    ledger.ID // whose key seals the record; zero = the hub's
+	statement  string    // public text recorded instead of a sealed record; "" = none
 	commitment ledger.Hash
 	index      uint64
 	effects    []ledger.Effect // numbers and indexes come with the commit
@@ -44,6 +45,7 @@ type decider struct {
 	keys      *ledger.Keyring
 	directory *directory.Directory
 	view      *view
+	policy    Policy
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
 }
@@ -139,8 +141,11 @@ func (d *decider) message(u *unit, now time.Time) (*draft, error) {
 	case auth.Pharmacy:
 		// prescriptions in a pharmacy's message are citations, never an issue
 		if len(u.read.Dispenses) == 0 {
-			u.refuse(fault.Of(fault.CodeSender).At(u.doc.Type()))
-			return t, nil
+			for _, q := range u.read.Requests {
+				if err := t.renewal(q); err != nil {
+					return nil, err
+				}
+			}
 		}
 		for _, md := range u.read.Dispenses {
 			if err := t.dispense(md); err != nil {
@@ -172,7 +177,9 @@ type draft struct {
 	resources  []streams.Resource
 	issues     []fhir.Issue
 	conflict   bool // a valid message at the wrong moment: recorded, nothing changes
+	counted    bool // but what the refusal itself changes
 	patient    ledger.ID
+	statement  string // public text that is the whole record
 }
 
 // consequence is an effect of the state machine with the resource that caused it.
@@ -216,6 +223,9 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 		e.Org = t.unit.sender.ID.String()
 	}
 	state, effects, answer := rx.Decide(p.state.State, e, t.now)
+	if answer.Counted {
+		t.only(p, state)
+	}
 	if answer.Refused {
 		return answer
 	}
@@ -235,6 +245,15 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	return answer
 }
 
+// only keeps of this draft nothing but one prescription's state: a refusal that counts.
+func (t *draft) only(p *prescription, state rx.State) {
+	kept := *p
+	kept.state.State, kept.dirty = state, true
+	kept.row.Version++
+	t.touched[p.row.ID] = &kept
+	t.order = []ledger.ID{p.row.ID}
+}
+
 // answered turns the state machine's word on one resource into the sender's.
 func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, expression string) {
 	if p != nil {
@@ -245,13 +264,9 @@ func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, exp
 	}
 	switch {
 	case a.Refused:
-		res.Status, res.Code = fault.Status(fault.Of(a.Code)), string(a.Code)
 		err := fault.Of(a.Code).At(expression)
-		if err.Kind() != fault.Conflict {
-			t.unit.refuse(err)
-		}
-		t.conflict = true
-		t.issues = append(t.issues, fhir.IssueOf(err))
+		res.Status, res.Code = fault.Status(err), string(a.Code)
+		t.objected(err, a.Counted)
 	case a.NoOp:
 		res.Status = 200
 		t.inform(fault.CodeRecorded, expression)
@@ -270,6 +285,26 @@ func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, exp
 		}
 	}
 	t.resources = append(t.resources, res)
+}
+
+// refused is the word on a resource that did not reach the state machine.
+func (t *draft) refused(p *prescription, err *fault.Error) {
+	res := streams.Resource{Type: streams.TypeMedicationRequest, Status: fault.Status(err), Code: string(err.Code())}
+	if err.Kind() == fault.Conflict {
+		res.Rx, res.State = p.row.ID.String(), p.state.Status()
+	}
+	t.objected(err, false)
+	t.resources = append(t.resources, res)
+}
+
+// objected: a conflict is recorded without its consequences (counted: with those of the refusal itself),
+// anything else refuses the unit.
+func (t *draft) objected(err *fault.Error, counted bool) {
+	if err.Kind() != fault.Conflict {
+		t.unit.refuse(err)
+	}
+	t.conflict, t.counted = true, t.counted || counted
+	t.issues = append(t.issues, fhir.IssueOf(err))
 }
 
 // inform adds an issue that refuses nothing, whatever the code's own kind is.
@@ -292,7 +327,7 @@ func (t *draft) finish() {
 	}
 	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}
-	u.result.patient = t.patient
+	u.result.patient, u.result.statement = t.patient, t.statement
 	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id, Seq: u.message.Seq}
 	if u.kind == "" && len(t.resources) == 1 && !t.conflict && t.resources[0].Version > 0 {
 		u.result.record.Of = parseID(t.resources[0].ID)
@@ -305,10 +340,13 @@ func (t *draft) finish() {
 
 // apply moves the view to what the draft says.
 func (t *draft) apply() {
-	if t.conflict {
+	if t.conflict && !t.counted {
 		return
 	}
 	v := t.view
+	if t.conflict {
+		t.identities, t.dispenses, t.fills = nil, nil, nil
+	}
 	for _, id := range t.order {
 		p := t.touched[id]
 		if !p.dirty {

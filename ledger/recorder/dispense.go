@@ -37,6 +37,11 @@ func dispenseKind(status string) (rx.Kind, bool) {
 // partial reports whether a v3-ActPharmacySupplyType code says that the fill is not complete.
 func partial(code string) bool { return slices.Contains([]string{"FFP", "FFPS", "RFP", "RFPS"}, code) }
 
+// whole reports whether it says that the fill is complete.
+func whole(code string) bool {
+	return slices.Contains([]string{"DF", "FFC", "FFCS", "RFC", "RFCS"}, code)
+}
+
 // dispense decides one MedicationDispense of a pharmacy.
 func (t *draft) dispense(md fhir.Dispense) error {
 	kind, ok := dispenseKind(md.Status)
@@ -90,7 +95,8 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 	t.patient = p.row.Patient
 	pharmacy := t.unit.sender.ID
 	a := t.step(p, rx.Event{
-		Kind: kind, Dispense: hexHash(known.Key.Hash), Stated: t.unit.claim, Partial: partial(md.Type),
+		Kind: kind, Dispense: hexHash(known.Key.Hash), Stated: t.unit.claim, Partial: partial(md.Type), Whole: whole(md.Type),
+		Amount: md.Quantity.Millionths, Unit: md.Quantity.Unit, Substituted: md.Substituted, Mitigated: md.Mitigated,
 		WasSent:   t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
 		EverHeld:  known.Claim > 0,
 		OldStatus: known.Status, OldClaim: known.Claim,

@@ -16,6 +16,8 @@ import (
 const (
 	FactOrganization = "organization"
 	FactNomination   = "nomination"
+	FactDue          = "due"    // time has come for a prescription
+	FactSilent       = "silent" // a pharmacy has not fetched one
 )
 
 // OrganizationFact makes or changes an organisation and its credentials. Organisations are replaced
@@ -69,6 +71,12 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		if err := t.nominate(); err != nil {
 			return nil, err
 		}
+	case FactDue, FactSilent:
+		if err := t.timely(); err != nil {
+			return nil, err
+		}
+	case FactKeys:
+		t.rotated()
 	default:
 		u.refuse(fault.Of(fault.CodeFact))
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
@@ -141,6 +142,12 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 		}
 		return
 	}
+	if u.kind == FactDue || u.kind == FactSilent {
+		if id, _, err := parseTimely(u.kind, u.body); err == nil {
+			w.Prescriptions = append(w.Prescriptions, id)
+		}
+		return
+	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
 	}
@@ -149,20 +156,28 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 			w.Identities = append(w.Identities, key)
 		}
 		w.Identities = append(w.Identities, priorKeys(k, u.sender.ID, q)...)
+		if auth.Role(u.sender.Kind) == auth.Pharmacy { // it may ask for a renewal
+			r.wantCited(w, u, prior(q))
+		}
 	}
 	for _, d := range u.read.Dispenses {
 		if key, ok := dispenseKey(k, u.sender.ID, d.Identity, d.Local); ok {
 			w.Dispenses = append(w.Dispenses, key)
 		}
 		for _, c := range d.Cites {
-			for _, id := range c.IDs {
-				if hub, err := uuid.Parse(id); err == nil {
-					w.Prescriptions = append(w.Prescriptions, hub)
-				}
-			}
-			w.Citations = append(w.Citations, citationKeys(k, u.sender.ID, c)...)
+			r.wantCited(w, u, c)
 		}
 	}
+}
+
+// wantCited adds what a citation may lead to.
+func (r *Recorder) wantCited(w *ledger.Want, u *unit, c fhir.Citation) {
+	for _, id := range c.IDs {
+		if hub, err := uuid.Parse(id); err == nil {
+			w.Prescriptions = append(w.Prescriptions, hub)
+		}
+	}
+	w.Citations = append(w.Citations, citationKeys(r.deps.Keys, u.sender.ID, c)...)
 }
 
 // citationKeys are the hashes under which a pharmacy's citation may be found among what it was sent,

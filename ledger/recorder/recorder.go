@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,10 +30,11 @@ type Config struct {
 	MaxBytes int    // bytes of bodies in one commit; 8 MiB
 	// KeepBytes is how much of RX_INTAKE stays at most after it was recorded and announced; 256 MiB.
 	KeepBytes int64
-	Log       *slog.Logger                         // discards when nil
-	Tracer    trace.Tracer                         // no spans when nil
-	Meter     metric.Meter                         // no metrics when nil
-	Validate  func(*fhir.Document) []fhir.Issue    // fhir.Validate
+	Log       *slog.Logger                      // discards when nil
+	Tracer    trace.Tracer                      // no spans when nil
+	Meter     metric.Meter                      // no metrics when nil
+	Validate  func(*fhir.Document) []fhir.Issue // fhir.Validate
+	Policy    Policy
 	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
 }
 
@@ -256,6 +258,10 @@ func (r *Recorder) reign(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 
+	publish, err := streams.NewPublisher(r.deps.NATS)
+	if err != nil {
+		return fmt.Errorf("recorder: clock: %w", err)
+	}
 	announcer, err := newAnnouncer(work, r)
 	if err != nil {
 		return err
@@ -270,7 +276,12 @@ func (r *Recorder) reign(ctx context.Context) error {
 		announced <- err
 	}()
 
+	ticking, still := context.WithCancel(ctx)
+	var clocks sync.WaitGroup
+	clocks.Go(func() { (&clock{r: r, publish: publish}).run(ticking) })
 	err = r.record(ctx, work)
+	still()
+	clocks.Wait()
 	announcer.finish()
 	if announceErr := <-announced; announceErr != nil {
 		return announceErr // it was first: record failed because work was cancelled

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -114,6 +115,17 @@ func TestOutcomeOverNATSIsADelivery(t *testing.T) {
 		if subjectType(m) != "OperationOutcome" || (m.Headers().Get(streams.HeaderIndex) != "") != (i == 0) {
 			t.Errorf("outcome %d: %s %v", i, m.Subject(), m.Headers())
 		}
+	}
+	index, err := strconv.ParseUint(got[0].Headers().Get(streams.HeaderIndex), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := h.store.Entry(t.Context(), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leaf := fmt.Sprintf("%x", e.Leaf()); got[0].Headers().Get(streams.HeaderLeaf) != leaf || got[1].Headers().Get(streams.HeaderLeaf) != "" {
+		t.Errorf("leaf %q, want %q; of a refusal %q", got[0].Headers().Get(streams.HeaderLeaf), leaf, got[1].Headers().Get(streams.HeaderLeaf))
 	}
 }
 

@@ -56,10 +56,13 @@ func (t *draft) request(q fhir.Request) error {
 	if p == nil {
 		p = t.begin(key, q)
 	}
-	event := rx.Event{Kind: kind, FillsAllowed: q.Repeats + 1, Frozen: hexHash(t.keys.Fingerprint(q.Frozen))}
-	event.ValidFrom, event.ValidTo = validity(q)
-	if kind == rx.Issue {
-		event.Pharmacy = t.route(q)
+	event := t.ordered(kind, q)
+	if t.unit.match != 0 && kind == rx.Issue {
+		if err := t.matched(p); err != nil {
+			t.refused(p, err.At(q.Expression))
+			return nil
+		}
+		event.Kind = rx.Amend
 	}
 	first := p.row.Version == 0
 	a := t.step(p, event, q.Item)
@@ -74,6 +77,73 @@ func (t *draft) request(q fhir.Request) error {
 	}
 	t.answered(res, p, a, q.Expression)
 	return nil
+}
+
+// ordered is what an order says, as the state machine takes it.
+func (t *draft) ordered(kind rx.Kind, q fhir.Request) rx.Event {
+	e := rx.Event{Kind: kind, FillsAllowed: q.Repeats + 1, Frozen: hexHash(t.keys.Fingerprint(q.Frozen)),
+		Terms: rx.Terms{Amount: q.Quantity.Millionths, Unit: q.Quantity.Unit, Interval: q.Interval.Milliseconds(),
+			FirstInterval: q.FirstLasts.Milliseconds(), NoSubstitution: q.NoSubstitution},
+		Urgent:     slices.Contains([]string{"urgent", "asap", "stat"}, q.Priority),
+		Directed:   t.policy.directs(q),
+		RecordOnly: t.policy.controls(t.unit.sender.ID, q),
+	}
+	if q.First.Unit == q.Quantity.Unit {
+		e.Terms.First = q.First.Millionths
+	}
+	e.ValidFrom, e.ValidTo = validity(q)
+	if kind == rx.Issue && !e.RecordOnly {
+		e.Pharmacy = t.route(q)
+	}
+	return e
+}
+
+// matched judges the precondition of an amendment: it names the prescription and its present version.
+func (t *draft) matched(p *prescription) *fault.Error {
+	switch {
+	case p.row.Version == 0 || t.unit.about != (ledger.ID{}) && t.unit.about != p.row.ID:
+		return fault.Of(fault.CodeNotFound)
+	case uint64(p.row.Version) != t.unit.match:
+		return fault.Of(fault.CodeVersion)
+	}
+	return nil
+}
+
+// renewal forwards a pharmacy's request for another prescription to the clinic of the one it names.
+func (t *draft) renewal(q fhir.Request) error {
+	if q.Intent != "proposal" || len(q.Prior) == 0 {
+		t.unit.refuse(fault.Of(fault.CodeSender).At(q.Expression))
+		return nil
+	}
+	id, ok := t.resolve(prior(q))
+	if !ok {
+		t.unit.refuse(fault.Of(fault.CodeUnresolved).At(q.Expression + ".priorPrescription"))
+		return nil
+	}
+	p, err := t.take(id)
+	if err != nil {
+		return err
+	}
+	if p == nil || t.patient != (ledger.ID{}) && t.patient != p.row.Patient {
+		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(q.Expression + ".priorPrescription"))
+		return nil
+	}
+	t.patient = p.row.Patient
+	a := t.step(p, rx.Event{Kind: rx.Renew, WasSent: true}, q.Item)
+	t.answered(streams.Resource{Type: streams.TypeMedicationRequest}, p, a, q.Expression)
+	return nil
+}
+
+// prior is the prescription that q names as its prior, as a citation.
+func prior(q fhir.Request) fhir.Citation {
+	var c fhir.Citation
+	for _, name := range q.Prior {
+		if name.System == "" {
+			c.IDs = append(c.IDs, name.Value)
+		}
+		c.Identifiers = append(c.Identifiers, name)
+	}
+	return c
 }
 
 func (t *draft) byIdentity(key ledger.Key) (*prescription, error) {

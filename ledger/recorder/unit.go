@@ -32,6 +32,8 @@ type unit struct {
 	read     fhir.Message
 	issues   []fhir.Issue // so far; an error among them refuses the unit
 	claim    uint64       // Rx-Claim as stated
+	match    uint64       // Rx-If-Match: the version that is amended, 0 = none
+	about    ledger.ID    // Rx-Id: the prescription that is amended
 	name     ledger.Key   // (org, message id)
 	print    ledger.Hash  // fingerprint of body
 	reply    string       // Rx-Reply, "" = answered by a delivery
@@ -175,6 +177,8 @@ func (r *Recorder) identify(u *unit) {
 		return
 	}
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderClaim), "%d", &u.claim) // absent or malformed: not stated
+	fmt.Sscanf(u.message.Header.Get(streams.HeaderMatch), "%d", &u.match)
+	u.about = parseID(u.message.Header.Get(streams.HeaderID))
 	u.name = r.deps.Keys.Index(org, "msg", u.id())
 }
 

@@ -10,7 +10,7 @@ import (
 // Keys is the key database: wrapped keys and the patient index. Make it with OpenKeys.
 type Keys struct{ file }
 
-var _ ledger.KeyStore = (*Keys)(nil)
+var _ ledger.Generations = (*Keys)(nil)
 
 // OpenKeys opens a migrated key database, with the refusals of Open.
 func OpenKeys(ctx context.Context, path string) (*Keys, error) {
@@ -19,17 +19,6 @@ func OpenKeys(ctx context.Context, path string) (*Keys, error) {
 		return nil, err
 	}
 	return &Keys{f}, nil
-}
-
-// Deployment returns the wrapped deployment key, storing first if none is stored yet.
-func (k *Keys) Deployment(ctx context.Context, first []byte) (stored []byte, err error) {
-	err = k.change(ctx, "deployment key", func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO deployment (one, blob) VALUES (1, ?) ON CONFLICT DO NOTHING`, blob(first)); err != nil {
-			return err
-		}
-		return tx.QueryRowContext(ctx, `SELECT blob FROM deployment`).Scan(&stored)
-	})
-	return stored, err
 }
 
 // FindPatients returns for each index key the patient it belongs to.
@@ -56,7 +45,7 @@ func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
 		return nil
 	}
 	return k.change(ctx, "add patients", func(tx *sql.Tx) error {
-		key, err := tx.PrepareContext(ctx, `INSERT INTO patient_key (id, patient, org, blob) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`)
+		key, err := tx.PrepareContext(ctx, `INSERT INTO patient_key (id, patient, org, generation, blob) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`)
 		if err != nil {
 			return err
 		}
@@ -68,8 +57,8 @@ func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
 		defer index.Close()
 		for i := range ps {
 			p := &ps[i]
-			if _, err := key.ExecContext(ctx, p.Key.ID[:], p.Patient[:], p.Key.Org[:], blob(p.Key.Blob)); err != nil {
-				return err
+			if _, err := key.ExecContext(ctx, p.Key.ID[:], p.Patient[:], p.Key.Org[:], p.Key.Generation, blob(p.Key.Blob)); err != nil {
+				return dangling(err, ledger.ErrGeneration)
 			}
 			for j := range p.Index {
 				if _, err := index.ExecContext(ctx, p.Index[j].Org[:], p.Index[j].Hash[:], p.Patient[:]); err != nil {
@@ -83,23 +72,29 @@ func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
 
 // PatientKeys returns the newest wrapped key of each patient; absent (erased) ones are absent.
 func (k *Keys) PatientKeys(ctx context.Context, patients []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
-	const q = askedIDs + `SELECT k.id, k.org, k.patient, k.blob FROM asked JOIN patient_key k ON k.patient = asked.id ORDER BY k.id`
+	const q = askedIDs + `SELECT ` + keyColumns + ` FROM asked JOIN patient_key k ON k.patient = asked.id ORDER BY k.id`
 	return k.wrapped(ctx, q, patients, func(w ledger.WrappedKey) ledger.ID { return w.Patient }) // the last, so the newest, stays
 }
 
 // Keys returns wrapped keys by key id; absent (erased) ones are absent.
 func (k *Keys) Keys(ctx context.Context, ids []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
-	const q = askedIDs + `SELECT k.id, k.org, k.patient, k.blob FROM asked JOIN patient_key k USING (id)`
+	const q = askedIDs + `SELECT ` + keyColumns + ` FROM asked JOIN patient_key k USING (id)`
 	return k.wrapped(ctx, q, ids, func(w ledger.WrappedKey) ledger.ID { return w.ID })
 }
 
 func (k *Keys) wrapped(ctx context.Context, query string, ids []ledger.ID, by func(ledger.WrappedKey) ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
 	found := make(map[ledger.ID]ledger.WrappedKey, len(ids))
 	err := scan(ctx, k.read, func(rows *sql.Rows) error {
-		var w ledger.WrappedKey
-		err := rows.Scan(&w.ID, &w.Org, &w.Patient, &w.Blob)
+		w, err := scanKey(rows)
 		found[by(w)] = w
 		return err
 	}, query, joinIDs(ids), len(ids))
 	return found, refuse(err, "read keys")
+}
+
+const keyColumns = `k.id, k.org, k.patient, k.generation, k.blob`
+
+func scanKey(rows *sql.Rows) (w ledger.WrappedKey, err error) {
+	err = rows.Scan(&w.ID, &w.Org, &w.Patient, &w.Generation, &w.Blob)
+	return w, err
 }

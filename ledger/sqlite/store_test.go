@@ -40,17 +40,24 @@ func TestStore(t *testing.T) { ledgertest.TestStore(t, backend) }
 
 func BenchmarkCommit(b *testing.B) { ledgertest.BenchmarkCommit(b, backend) }
 
+func openKeys(t testing.TB) *Keys {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys.db")
+	if err := MigrateKeys(t.Context(), path); err != nil {
+		t.Fatalf("MigrateKeys: %v", err)
+	}
+	k, err := OpenKeys(t.Context(), path)
+	if err != nil {
+		t.Fatalf("OpenKeys: %v", err)
+	}
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
 func TestKeys(t *testing.T) {
-	ledgertest.TestKeyStore(t, func(t testing.TB) ledger.KeyStore {
-		path := filepath.Join(t.TempDir(), "keys.db")
-		if err := MigrateKeys(t.Context(), path); err != nil {
-			t.Fatalf("MigrateKeys: %v", err)
-		}
-		k, err := OpenKeys(t.Context(), path)
-		if err != nil {
-			t.Fatalf("OpenKeys: %v", err)
-		}
-		t.Cleanup(func() { k.Close() })
-		return k
-	})
+	ledgertest.TestKeyStore(t, func(t testing.TB) ledger.KeyStore { return openKeys(t) })
+}
+
+func TestGenerations(t *testing.T) {
+	ledgertest.TestGenerations(t, func(t testing.TB) ledger.Generations { return openKeys(t) })
 }

@@ -275,10 +275,17 @@ func BenchmarkVerify(b *testing.B) {
 	for range 9 {
 		h = ledgertest.Extend(b, s, h, 1000)
 	}
-	for b.Loop() {
-		if _, _, err := ledger.Verify(b.Context(), s, ledger.Head{}, nil); err != nil {
-			b.Fatal(err)
-		}
+	for name, verify := range map[string]func() error{
+		"plain": func() error { _, _, err := ledger.Verify(b.Context(), s, ledger.Head{}, nil); return err },
+		"cores": func() error { _, _, err := ledger.Walk{}.Verify(b.Context(), s); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := verify(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)*float64(h.Size)/b.Elapsed().Seconds(), "entries/s")
+		})
 	}
-	b.ReportMetric(float64(b.N)*float64(h.Size)/b.Elapsed().Seconds(), "entries/s")
 }

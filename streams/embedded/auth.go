@@ -2,9 +2,11 @@ package embedded
 
 import (
 	"crypto/subtle"
+	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -17,10 +19,19 @@ type Authenticator interface {
 // hubUser is the name of the hub's own connection. It is no UUID, so no client has it.
 const hubUser = "hub"
 
+// accountPrefix begins the names of organisations' accounts; the hub's is the server's global one.
+const accountPrefix = "org-"
+
+var errNobody = fault.New(fault.Denied, "embedded: permissions without an organisation")
+
 // gate adapts an Authenticator to the server.
 type gate struct {
 	hub  string // secret of the hub's own connection
 	auth Authenticator
+	ns   *server.Server // set before it listens
+
+	mu   sync.Mutex
+	lent map[string]bool // accounts that have their imports; guarded by mu
 }
 
 // Check implements server.Authentication.
@@ -30,7 +41,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 		if subtle.ConstantTimeCompare([]byte(given.Password), []byte(g.hub)) != 1 {
 			return false
 		}
-		c.RegisterUser(&server.User{Username: hubUser})
+		c.RegisterUser(&server.User{Username: hubUser, Account: g.ns.GlobalAccount()})
 		return true
 	}
 	if g.auth == nil {
@@ -40,11 +51,52 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	if err != nil {
 		return false
 	}
-	c.RegisterUser(&server.User{Username: given.Username, Permissions: &server.Permissions{
+	account, err := g.account(allowed)
+	if err != nil {
+		return false
+	}
+	c.RegisterUser(&server.User{Username: given.Username, Account: account, Permissions: &server.Permissions{
 		Publish:   only(allowed.Publish),
 		Subscribe: only(allowed.Subscribe),
 	}})
 	return true
+}
+
+// lend makes the hub's account offer what organisations may use.
+func (g *gate) lend(ns *server.Server) error {
+	g.ns, g.lent = ns, map[string]bool{}
+	for _, s := range streams.Services() {
+		answers := server.Singleton
+		if s.Many {
+			answers = server.Streamed
+		}
+		if err := ns.GlobalAccount().AddServiceExportWithResponse(s.Subject, answers, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// account is the organisation's own, with what it may publish borrowed from the hub's. It is made when the
+// organisation first connects and stays as long as the server.
+func (g *gate) account(allowed streams.Permissions) (*server.Account, error) {
+	if allowed.Org == "" {
+		return nil, errNobody
+	}
+	name := accountPrefix + allowed.Org
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	account, _ := g.ns.LookupOrRegisterAccount(name)
+	if g.lent[name] {
+		return account, nil
+	}
+	for _, subject := range allowed.Publish {
+		if err := account.AddServiceImport(g.ns.GlobalAccount(), subject, subject); err != nil {
+			return nil, err
+		}
+	}
+	g.lent[name] = true
+	return account, nil
 }
 
 // only allows these subjects. An empty list would mean everything to the server, so then all is denied.

@@ -47,7 +47,8 @@ var (
 // no meaning after Start. ErrLocked, ErrNotReady, fault.Invalid for a wrong Config.
 func Start(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 	s := &Server{secret: rand.Text(), log: &logger{log: log}, failed: make(chan error, 1)}
-	options, err := c.options(&gate{hub: s.secret, auth: c.Auth})
+	gate := &gate{hub: s.secret, auth: c.Auth}
+	options, err := c.options(gate)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +59,9 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	if s.ns, err = server.NewServer(options); err != nil {
+		return nil, errors.Join(ErrNotReady.Wrap(err), s.lock.Close())
+	}
+	if err := gate.lend(s.ns); err != nil {
 		return nil, errors.Join(ErrNotReady.Wrap(err), s.lock.Close())
 	}
 	s.ns.SetLoggerV2(s.log, false, false, false)

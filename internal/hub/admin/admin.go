@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -13,8 +14,10 @@ type Service interface {
 	SetSignature(ctx context.Context, p SignaturePolicy) (Organization, error)
 	Invite(ctx context.Context, who Patient) (Invitation, error)
 	Status(ctx context.Context) (Status, error)
+	KeyService
+	Receipt(ctx context.Context, q ReceiptOf) (Receipt, error)
 	// Verify calls progress now and then from one goroutine.
-	Verify(ctx context.Context, progress func(Progress)) (Verdict, error)
+	Verify(ctx context.Context, q Verification, progress func(Progress)) (Verdict, error)
 }
 
 // NewOrganization asks for an organisation with one client.
@@ -101,6 +104,27 @@ type Head struct {
 	Deliveries uint64 `json:"deliveries"`
 }
 
+// ReceiptOf asks for the receipt of a prescription or a record, by its id.
+type ReceiptOf struct {
+	ID string `json:"id"`
+}
+
+// Receipt proves an entry; it discloses nothing of the record.
+type Receipt struct {
+	Index uint64 `json:"index"`
+	Text  string `json:"text"` // C2SP tlog-proof
+}
+
+// Verification asks for a walk of the ledger. The zero value walks all of it.
+type Verification struct {
+	// State is where an earlier walk ended (receipt.State); absent = the beginning.
+	State json.RawMessage `json:"state,omitempty"`
+	// At is the size of a tree whose root is to be compared with Root, hex. 0 compares nothing. When
+	// set, the walk's State is that at this size.
+	At   uint64 `json:"at,omitempty"`
+	Root string `json:"root,omitempty"`
+}
+
 // Progress of a verification.
 type Progress struct {
 	Entries uint64 `json:"entries"`
@@ -116,6 +140,8 @@ type Verdict struct {
 	Statements uint64 `json:"statements"`
 	Leaf       string `json:"leaf"` // of the last good entry, hex
 	Bad        *Bad   `json:"bad,omitempty"`
+
+	State json.RawMessage `json:"state,omitempty"` // what the next walk may begin with; absent when Bad
 }
 
 // Bad is the first thing that is not as written.

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -18,6 +19,17 @@ import (
 // fake answers with what it was asked.
 type fake struct{ fail error }
 
+func (f fake) KeyStatus(context.Context) (admin.KeyStatus, error) {
+	return admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}}, f.fail
+}
+func (f fake) RotateKeys(context.Context) (admin.Rotation, error) {
+	return admin.Rotation{Generation: 2, Stated: true}, f.fail
+}
+func (f fake) RewrapKeys(_ context.Context, progress func(admin.Progress)) (admin.Rewrap, error) {
+	progress(admin.Progress{Entries: 1, Total: 2})
+	return admin.Rewrap{Keys: 2, Retired: []int{1}}, f.fail
+}
+
 func (f fake) AddOrganization(_ context.Context, o admin.NewOrganization) (admin.Credential, error) {
 	return admin.Credential{Kind: o.Kind, Name: o.Name, Token: "secret"}, f.fail
 }
@@ -33,10 +45,13 @@ func (f fake) Invite(_ context.Context, p admin.Patient) (admin.Invitation, erro
 func (f fake) Status(context.Context) (admin.Status, error) {
 	return admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}}, f.fail
 }
-func (f fake) Verify(_ context.Context, progress func(admin.Progress)) (admin.Verdict, error) {
+func (f fake) Receipt(_ context.Context, q admin.ReceiptOf) (admin.Receipt, error) {
+	return admin.Receipt{Index: 4, Text: q.ID}, f.fail
+}
+func (f fake) Verify(_ context.Context, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
 	progress(admin.Progress{Entries: 1, Total: 2})
 	progress(admin.Progress{Entries: 2, Total: 2})
-	return admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}}, f.fail
+	return admin.Verdict{Entries: 2, Leaf: q.Root, State: q.State, Bad: &admin.Bad{Entry: 2, Reason: "changed"}}, f.fail
 }
 
 func serve(t *testing.T, s admin.Service) *admin.Client {
@@ -63,12 +78,22 @@ func TestRoundTrips(t *testing.T) {
 	check(t, err, signed, admin.Organization{ID: "1", Signature: "record", Anchors: []admin.Anchor{{Subject: "PEM"}}})
 	link, err := c.Invite(ctx, admin.Patient{System: "s", Value: "v"})
 	check(t, err, link, admin.Invitation{URL: "s|v", Until: time.Unix(1, 0).UTC()})
+	proof, err := c.Receipt(ctx, admin.ReceiptOf{ID: "x"})
+	check(t, err, proof, admin.Receipt{Index: 4, Text: "x"})
 	status, err := c.Status(ctx)
 	check(t, err, status, admin.Status{Mode: "embedded", Head: admin.Head{Entries: 3}})
 	var seen []admin.Progress
-	verdict, err := c.Verify(ctx, func(p admin.Progress) { seen = append(seen, p) })
-	check(t, err, verdict, admin.Verdict{Entries: 2, Bad: &admin.Bad{Entry: 2, Reason: "changed"}})
+	verdict, err := c.Verify(ctx, admin.Verification{State: json.RawMessage(`{"version":1}`), At: 7, Root: "ab"}, func(p admin.Progress) { seen = append(seen, p) })
+	check(t, err, verdict, admin.Verdict{Entries: 2, Leaf: "ab", State: json.RawMessage(`{"version":1}`), Bad: &admin.Bad{Entry: 2, Reason: "changed"}})
 	check(t, nil, seen, []admin.Progress{{Entries: 1, Total: 2}, {Entries: 2, Total: 2}})
+	keys, err := c.KeyStatus(ctx)
+	check(t, err, keys, admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}})
+	rotation, err := c.RotateKeys(ctx)
+	check(t, err, rotation, admin.Rotation{Generation: 2, Stated: true})
+	seen = nil
+	rewrap, err := c.RewrapKeys(ctx, func(p admin.Progress) { seen = append(seen, p) })
+	check(t, err, rewrap, admin.Rewrap{Keys: 2, Retired: []int{1}})
+	check(t, nil, seen, []admin.Progress{{Entries: 1, Total: 2}})
 }
 
 func check[T any](t *testing.T, err error, got, want T) {
@@ -86,7 +111,7 @@ func TestRefusalsKeepKindAndCode(t *testing.T) {
 	for _, fail := range []error{fault.Of(fault.CodeIdentifierUse), own, fault.Of(fault.CodeBusy)} {
 		c := serve(t, fake{fail})
 		_, addErr := c.AddOrganization(t.Context(), admin.NewOrganization{})
-		_, verifyErr := c.Verify(t.Context(), nil)
+		_, verifyErr := c.Verify(t.Context(), admin.Verification{}, nil)
 		for name, err := range map[string]error{"add": addErr, "verify": verifyErr} {
 			if !errors.Is(err, fail) || fault.KindOf(err) != fault.KindOf(fail) {
 				t.Errorf("%s: got %v, want %v", name, err, fail)

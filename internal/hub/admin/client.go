@@ -55,9 +55,14 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, c.call(ctx, http.MethodGet, "/status", nil, &s)
 }
 
+// Receipt is as in Service.
+func (c *Client) Receipt(ctx context.Context, q ReceiptOf) (r Receipt, err error) {
+	return r, c.call(ctx, http.MethodPost, "/receipts", q, &r)
+}
+
 // Verify is as in Service. progress may be nil.
-func (c *Client) Verify(ctx context.Context, progress func(Progress)) (Verdict, error) {
-	resp, err := c.do(ctx, http.MethodPost, "/verify", struct{}{})
+func (c *Client) Verify(ctx context.Context, q Verification, progress func(Progress)) (Verdict, error) {
+	resp, err := c.do(ctx, http.MethodPost, "/verify", q)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -13,6 +13,10 @@ import (
 // maxRequest is the size of the largest request, bytes.
 const maxRequest = 64 << 10
 
+// maxState is the size of the largest request for a verification: it may carry the right edge of a
+// tree, 255 hashes for each of up to eight levels. Bytes.
+const maxState = 256 << 10
+
 // NewHandler serves s.
 func NewHandler(s Service) http.Handler {
 	mux := http.NewServeMux()
@@ -20,8 +24,10 @@ func NewHandler(s Service) http.Handler {
 	mux.HandleFunc("GET /organizations", answer(func(ctx context.Context, _ struct{}) ([]Organization, error) { return s.Organizations(ctx) }))
 	mux.HandleFunc("POST /organizations/signature", answer(s.SetSignature))
 	mux.HandleFunc("POST /invitations", answer(s.Invite))
+	mux.HandleFunc("POST /receipts", answer(s.Receipt))
 	mux.HandleFunc("GET /status", answer(func(ctx context.Context, _ struct{}) (Status, error) { return s.Status(ctx) }))
 	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, s) })
+	handleKeys(mux, s)
 	return mux
 }
 
@@ -85,6 +91,13 @@ type line struct {
 }
 
 func verify(w http.ResponseWriter, r *http.Request, s Service) {
+	var q Verification
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxState))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
+		refuse(w, fault.New(fault.Invalid, "admin: the request is not understood"))
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -94,7 +107,7 @@ func verify(w http.ResponseWriter, r *http.Request, s Service) {
 			cancel() // nobody is listening any more
 		}
 	}
-	v, err := s.Verify(ctx, func(p Progress) { write(line{Progress: &p}) })
+	v, err := s.Verify(ctx, q, func(p Progress) { write(line{Progress: &p}) })
 	if err != nil {
 		write(line{Problem: problemOf(err)})
 		return

@@ -1,0 +1,100 @@
+package fhir
+
+import (
+	"math/big"
+	"strings"
+	"time"
+)
+
+// Amount is a quantity that can be added up: millionths of a unit, which is "system|code". The zero Amount
+// says nothing, or nothing that can be counted so.
+type Amount struct {
+	Millionths int64
+	Unit       string
+}
+
+// amountOf reads a Quantity. One with a comparator, without a coded unit, below or at zero, finer than a
+// millionth or beyond 2^60 millionths says nothing.
+func amountOf(q element) Amount {
+	code := q.member("code").text()
+	value := decimalOf(q.member("value"))
+	if value == nil || value.Sign() <= 0 || code == "" || q.has("comparator") {
+		return Amount{}
+	}
+	value.Mul(value, big.NewRat(1_000_000, 1))
+	if !value.IsInt() || value.Num().BitLen() > 60 {
+		return Amount{}
+	}
+	return Amount{value.Num().Int64(), q.member("system").text() + "|" + code}
+}
+
+// durationOf reads a Duration in UCUM time units, 0 if it is none. A month has 30 days, a year 365.
+func durationOf(q element) time.Duration {
+	unit := map[string]time.Duration{"s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
+		"wk": 7 * 24 * time.Hour, "mo": 30 * 24 * time.Hour, "a": 365 * 24 * time.Hour}[q.member("code").text()]
+	value := decimalOf(q.member("value"))
+	if value == nil || value.Sign() <= 0 || unit == 0 || q.has("comparator") {
+		return 0
+	}
+	value.Mul(value, new(big.Rat).SetInt64(int64(unit)))
+	d := new(big.Int).Quo(value.Num(), value.Denom())
+	if d.BitLen() > 60 {
+		return 0
+	}
+	return time.Duration(d.Int64())
+}
+
+// codingsOf are the codings of CodeableConcepts.
+func codingsOf(concepts ...element) (all []Coding) {
+	for _, concept := range concepts {
+		for c := range concept.member("coding").items() {
+			if code := c.member("code").text(); code != "" {
+				all = append(all, Coding{System: c.member("system").text(), Code: code})
+			}
+		}
+	}
+	return all
+}
+
+// noSubstitution: the order allows no other product. N of v3-substanceAdminSubstitution is "none".
+func noSubstitution(q element) bool {
+	s := q.member("substitution")
+	if s.member("allowedBoolean").text() == "false" {
+		return true
+	}
+	for _, c := range codingsOf(s.member("allowedCodeableConcept")) {
+		if c.Code == "N" && strings.HasSuffix(c.System, "substanceAdminSubstitution") {
+			return true
+		}
+	}
+	return false
+}
+
+// medication is what an order or a dispense says the medicine is: its codes, and those of the ingredients
+// where the Medication is in the message.
+func (r *reader) medication(e element, home int) (codes, ingredients []Coding) {
+	m := e.choice("medication")
+	if m.named("medicationCodeableConcept") {
+		return codingsOf(m), nil
+	}
+	to := r.scope.resolve(m, home)
+	for i := range to.member("ingredient").items() {
+		if c := i.member("itemCodeableConcept"); c.present() {
+			ingredients = append(ingredients, codingsOf(c)...)
+			continue
+		}
+		item := r.scope.resolve(i.member("itemReference"), to.home)
+		ingredients = append(ingredients, codingsOf(item.member("code"))...)
+	}
+	return codingsOf(to.member("code")), ingredients
+}
+
+// mitigated: the pharmacist says in a DetectedIssue of the message what was done about it.
+func (r *reader) mitigated(md element, home int) bool {
+	for ref := range md.member("detectedIssue").items() {
+		if issue := r.scope.resolve(ref, home); issue.typ() == "DetectedIssue" && issue.member("mitigation").count() > 0 {
+			return true
+		}
+	}
+	return false
+}

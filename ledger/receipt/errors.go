@@ -1,0 +1,41 @@
+package receipt
+
+import "github.com/dosewire/dosewire/internal/fault"
+
+// What a verification can end in, beside the ledger's own errors (ErrEntry, ErrChain).
+var (
+	ErrPolicy     = fault.New(fault.Invalid, "receipt: the trust policy is not understood")
+	ErrFormat     = fault.New(fault.Tampered, "receipt: not a receipt")
+	ErrCheckpoint = fault.New(fault.Tampered, "receipt: not a checkpoint")
+	ErrSignature  = fault.New(fault.Tampered, "receipt: no log of the policy has signed this checkpoint")
+	ErrQuorum     = fault.New(fault.Tampered, "receipt: too few witnesses of the policy have cosigned this checkpoint")
+	ErrIndex      = fault.New(fault.Tampered, "receipt: the entry is not the one at this index")
+	ErrInclusion  = fault.New(fault.Tampered, "receipt: the entry is not in the tree that was signed")
+	ErrOpening    = fault.New(fault.Invalid, "receipt: it holds no opening, so a message cannot be compared with it")
+	ErrCommitment = fault.New(fault.Tampered, "receipt: this is not the message that was recorded")
+
+	ErrMissingTile = fault.New(fault.Tampered, "tiles: a file that the checkpoint covers is missing")
+	ErrTile        = fault.New(fault.Tampered, "tiles: a file is malformed")
+	ErrTileHash    = fault.New(fault.Tampered, "tiles: a hash is not that of the entries below it")
+	ErrChanged     = fault.New(fault.Tampered, "tiles: an entry is not the one that its successor and its hash name")
+	ErrRoot        = fault.New(fault.Tampered, "receipt: the entries do not make the root that was signed")
+	ErrRollback    = fault.New(fault.Tampered, "receipt: entries that were signed or verified before are gone")
+	ErrRewritten   = fault.New(fault.Tampered, "tiles: what was verified before is not in this tree")
+	ErrOrigin      = fault.New(fault.Conflict, "receipt: this state belongs to another log")
+	ErrUnreadable  = fault.New(fault.Unavailable, "tiles: cannot be read just now")
+
+	// ErrNotYet: the entry was recorded after the newest checkpoint. A later one will cover it.
+	ErrNotYet = fault.New(fault.Unavailable, "receipt: no checkpoint covers this entry yet")
+)
+
+// BadTile names the file that is not as it was published, and the first entry that is therefore
+// without proof.
+type BadTile struct {
+	Path  string
+	Entry uint64
+	Err   error
+}
+
+func (e *BadTile) Error() string { return e.Path + ": " + e.Err.Error() }
+
+func (e *BadTile) Unwrap() error { return e.Err }

@@ -1,0 +1,193 @@
+package recorder_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/recorder"
+	"github.com/dosewire/dosewire/streams"
+)
+
+// with puts more members into an order.
+func with(order []byte, from, to string) []byte {
+	out := bytes.Replace(order, []byte(from), []byte(to), 1)
+	if bytes.Equal(out, order) {
+		panic("nothing replaced")
+	}
+	return out
+}
+
+// codes are the stable ids in OperationOutcomes that an organisation received.
+func (h *hub) codes(org ledger.Organization, quiet time.Duration) (all []string) {
+	h.t.Helper()
+	for _, m := range h.received(org, quiet) {
+		if subjectType(m) != "OperationOutcome" {
+			all = append(all, subjectType(m))
+			continue
+		}
+		_, rest, _ := strings.Cut(string(m.Data()), `"code":"RX_`)
+		code, _, _ := strings.Cut(rest, `"`)
+		all = append(all, "RX_"+code)
+	}
+	return all
+}
+
+// TestTimePasses: validity ends without a message from anybody, and all who are concerned are told.
+func TestTimePasses(t *testing.T) {
+	for name, option := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, option)
+			end := time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+			body := with(order("A-1", oldBridgeNPI, "Amoxicillin"), `"dispenseRequest":{`, `"dispenseRequest":{"validityPeriod":{"end":"`+end+`"},`)
+			a := h.send(h.clinic, "m1", body)
+			if a.Status != 201 || a.Resources[0].State != "ready" {
+				t.Fatalf("issue: %+v", a)
+			}
+			h.codes(h.oldBridge, 300*time.Millisecond) // the prescription
+			for _, org := range []ledger.Organization{h.clinic, h.oldBridge} {
+				if got := h.codes(org, 4*time.Second); len(got) != 1 || got[0] != "RX_EXPIRED" {
+					t.Errorf("%s: %v", org.Kind, got)
+				}
+			}
+			if a := h.send(h.oldBridge, "d1", dispense("D-1", "preparation", a.Resources[0].Rx)); a.Code != string(fault.CodeExpired) {
+				t.Errorf("claim: %+v", a)
+			}
+			due, err := h.store.Due(t.Context(), time.Now().Add(time.Hour).UnixMilli(), 10)
+			if err != nil || len(due) != 0 {
+				t.Errorf("still due: %d, %v", len(due), err)
+			}
+			h.verify()
+		})
+	}
+}
+
+const tablet = `"system":"http://unitsofmeasure.org","code":"{tbl}"`
+
+// TestBalance: a quantity below the fill's leaves the fill open, at any pharmacy.
+func TestBalance(t *testing.T) {
+	h := open(t)
+	body := with(order("A-1", oldBridgeNPI, "Amoxicillin"), `"dispenseRequest":{`, `"dispenseRequest":{"quantity":{"value":20,`+tablet+`},`)
+	rx := h.send(h.clinic, "m1", body).Resources[0].Rx
+	given := func(id string, n int) []byte {
+		return with(dispense(id, "completed", rx), `"medicationCodeableConcept"`, fmt.Sprintf(`"quantity":{"value":%d,%s},"medicationCodeableConcept"`, n, tablet))
+	}
+	for _, step := range []struct {
+		id    string
+		n     int
+		state string
+		code  string
+	}{{"D-1", 12, "ready-to-collect", ""}, {"D-2", 8, "completed", ""}, {"D-3", 1, "completed", "RX_FLAGGED"}} {
+		a := h.send(h.oldBridge, "m-"+step.id, given(step.id, step.n))
+		if a.Status/100 != 2 || a.Resources[0].State != step.state || a.Resources[0].Code != step.code {
+			t.Errorf("%s: %+v", step.id, a)
+		}
+	}
+	h.verify()
+}
+
+// TestAmend: other content under the same identity, with the version that is amended.
+func TestAmend(t *testing.T) {
+	h := open(t)
+	body := order("A-1", oldBridgeNPI, "Amoxicillin")
+	first := h.send(h.clinic, "m1", body).Resources[0]
+	amend := func(id, drug string, version int) streams.Answer {
+		m := message(h.clinic, id, order("A-1", oldBridgeNPI, drug))
+		m.Header = map[string][]string{streams.HeaderMatch: {fmt.Sprint(version)}, streams.HeaderID: {first.Rx}}
+		return h.call(m)
+	}
+	if a := amend("m2", "Ampicillin", 7); a.Status != 412 || a.Code != string(fault.CodeVersion) {
+		t.Errorf("wrong version: %+v", a)
+	}
+	a := amend("m3", "Ampicillin", first.Version)
+	if a.Status != 200 || a.Resources[0].State != "ready" || a.Resources[0].Version <= first.Version {
+		t.Errorf("amended: %+v", a)
+	}
+	got := h.received(h.oldBridge, 300*time.Millisecond)
+	if len(got) != 2 || !bytes.Contains(got[1].Data(), []byte("Ampicillin")) {
+		t.Errorf("the pharmacy received %d", len(got))
+	}
+	h.send(h.oldBridge, "d1", dispense("D-1", "preparation", first.Rx))
+	if a := amend("m4", "Aspirin", a.Resources[0].Version+1); a.Status != 409 || a.Code != string(fault.CodeFrozen) {
+		t.Errorf("claimed: %+v", a)
+	}
+	h.verify()
+}
+
+// TestRenewal: a pharmacy's proposal reaches the clinic of the prescription that it names, and no other's.
+func TestRenewal(t *testing.T) {
+	h := open(t)
+	rx := h.send(h.clinic, "m1", order("A-1", oldBridgeNPI, "Amoxicillin")).Resources[0].Rx
+	proposal := fmt.Appendf(nil, `{"resourceType":"MedicationRequest","identifier":[{"system":"urn:ask","value":"1"}],"status":"active","intent":"proposal",
+ "priorPrescription":{"reference":"MedicationRequest/%s"},"medicationCodeableConcept":{"text":"Amoxicillin"},"subject":{"display":"as before"}}`, rx)
+	if a := h.send(h.oldBridge, "r1", proposal); a.Status != 201 {
+		t.Fatalf("renewal: %+v", a)
+	}
+	if got := h.received(h.clinic, 300*time.Millisecond); len(got) != 1 || !bytes.Equal(got[0].Data(), proposal) {
+		t.Errorf("the clinic received %d", len(got))
+	}
+	if a := h.send(h.harbour, "r2", proposal); a.Code != string(fault.CodeUnresolved) {
+		t.Errorf("a stranger: %+v", a)
+	}
+	if a := h.send(h.oldBridge, "r3", with(proposal, "proposal", "order")); a.Code != string(fault.CodeSender) {
+		t.Errorf("an order by a pharmacy: %+v", a)
+	}
+	h.verify()
+}
+
+// TestControlled: what the configuration calls controlled is recorded and reaches no pharmacy, unless the
+// organisation's policy allows it.
+func TestControlled(t *testing.T) {
+	policy := recorder.Policy{Controlled: []string{"urn:drug|C2"}}
+	h := open(t, func(h *hub) { h.config.Policy = policy })
+	controlled := func(identifier string) []byte {
+		return with(order(identifier, oldBridgeNPI, "Morphine"), `"medicationCodeableConcept":{`, `"medicationCodeableConcept":{"coding":[{"system":"urn:drug","code":"C2"}],`)
+	}
+	a := h.send(h.clinic, "m1", controlled("A-1"))
+	if a.Status != 201 || a.Resources[0].Code != string(fault.CodeNotRouted) {
+		t.Errorf("recorded only: %+v", a)
+	}
+	if got := h.received(h.oldBridge, 300*time.Millisecond); len(got) != 0 {
+		t.Errorf("the pharmacy received %d", len(got))
+	}
+	if a := h.send(h.oldBridge, "d1", dispense("D-1", "completed", a.Resources[0].Rx)); a.Code != string(fault.CodeUnresolved) {
+		t.Errorf("hand-over: %+v", a)
+	}
+	h.close()
+	h.config.Policy.ControlledAllow = []ledger.ID{h.clinic.ID}
+	h.start()
+	if a := h.send(h.clinic, "m2", controlled("A-2")); a.Resources[0].Code != "" {
+		t.Errorf("allowed: %+v", a)
+	}
+	if got := h.received(h.oldBridge, 300*time.Millisecond); len(got) != 1 {
+		t.Errorf("the pharmacy received %d, want 1", len(got))
+	}
+	h.verify()
+}
+
+// TestSilentPharmacy: the fact is decided by the offer's age, whoever says it.
+func TestSilentPharmacy(t *testing.T) {
+	h := open(t)
+	rx := h.send(h.clinic, "m1", order("A-1", oldBridgeNPI, "Amoxicillin")).Resources[0].Rx
+	fact := fmt.Appendf(nil, `{"prescription":"%s","pharmacy":"%s"}`, rx, h.oldBridge.ID)
+	a := h.call(streams.Message{ID: "hub.silent.1", Subject: streams.FactSubject(recorder.FactSilent), Body: fact})
+	if a.Status != 200 {
+		t.Errorf("too early to say: %+v", a)
+	}
+	if got := h.codes(h.clinic, 300*time.Millisecond); len(got) != 0 {
+		t.Errorf("the clinic was told %v", got)
+	}
+	waiting, err := h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), 10)
+	if err != nil || len(waiting) != 1 || waiting[0].ID.String() != rx {
+		t.Errorf("not fetched: %d, %v", len(waiting), err)
+	}
+	h.received(h.oldBridge, 300*time.Millisecond)
+	time.Sleep(1500 * time.Millisecond) // the announcer stores what is acknowledged once a second
+	if waiting, err = h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), 10); err != nil || len(waiting) != 0 {
+		t.Errorf("fetched: %d, %v", len(waiting), err)
+	}
+}
