@@ -169,6 +169,8 @@ type Organization struct {
 	Identifiers []Identifier
 	Intents     []string // fillable intents beyond order and original-order
 	Disabled    bool
+	Signature   string // what is asked of its messages: "" nothing, record, require (docs/signatures.md)
+	Anchors     string // PEM certificates that its signers' certificates lead to; "" = none
 }
 
 // Identifier is a FHIR business identifier.

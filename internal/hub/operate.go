@@ -79,6 +79,9 @@ func newOrganization(o admin.NewOrganization) (ledger.Organization, error) {
 		}
 		org.Identifiers = append(org.Identifiers, id)
 	}
+	if err := setSignature(&org, o.Signature, o.Anchors); err != nil {
+		errs = append(errs, err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return org, err
 	}
@@ -136,8 +139,7 @@ func (h *Hub) stateAs(ctx context.Context, id uuid.UUID, kind string, fact any) 
 func (h *Hub) Organizations(context.Context) ([]admin.Organization, error) {
 	all := []admin.Organization{}
 	for _, o := range h.directory.Organizations() {
-		all = append(all, admin.Organization{ID: o.ID.String(), Kind: o.Kind, Name: o.Name,
-			Identifiers: formatIdentifiers(o.Identifiers), Sandbox: o.Sandbox, Disabled: o.Disabled})
+		all = append(all, listed(o))
 	}
 	return all, nil
 }

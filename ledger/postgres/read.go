@@ -248,7 +248,7 @@ func (s *Store) SetAcknowledged(ctx context.Context, upTo map[ledger.ID]uint64) 
 
 // Directory returns all organisations and clients, oldest first.
 func (s *Store) Directory(ctx context.Context) ([]ledger.Organization, []ledger.Client, error) {
-	rows, err := s.pool.Query(ctx, `SELECT o.id, o.kind, o.name, o.sandbox, o.disabled, o.intents,
+	rows, err := s.pool.Query(ctx, `SELECT o.id, o.kind, o.name, o.sandbox, o.disabled, o.intents, o.signature, o.anchors,
 	    array(SELECT system FROM organization_identifier i WHERE i.org = o.id ORDER BY position),
 	    array(SELECT value FROM organization_identifier i WHERE i.org = o.id ORDER BY position)
 	  FROM organization o ORDER BY o.id`)
@@ -267,7 +267,7 @@ func (s *Store) Directory(ctx context.Context) ([]ledger.Organization, []ledger.
 func scanOrganization(r pgx.Rows) (o ledger.Organization, err error) {
 	var intents pgtype.Text
 	var systems, values []string
-	if err = r.Scan(idInto{&o.ID}, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &systems, &values); err != nil {
+	if err = r.Scan(idInto{&o.ID}, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &o.Signature, &o.Anchors, &systems, &values); err != nil {
 		return o, err
 	}
 	for i := range systems {

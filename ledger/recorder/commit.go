@@ -63,7 +63,7 @@ func sealUnit(u *unit) error {
 		return nil
 	}
 	rec.KeyID = u.patient.KeyID
-	commitment, err := ledger.Seal(u.patient, rec, u.body)
+	commitment, err := ledger.SealWith(u.patient, rec, u.body, u.sealable())
 	u.result.commitment = commitment
 	return err
 }

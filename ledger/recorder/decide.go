@@ -59,6 +59,11 @@ func (d *decider) decide(u *unit, now time.Time) error {
 	if d.known(u) {
 		return nil
 	}
+	if err := u.denied(); err != nil {
+		u.refuse(err)
+		d.refuse(u)
+		return nil
+	}
 	var t *draft
 	var err error
 	if u.kind != "" {
@@ -311,7 +316,8 @@ func (t *draft) inform(code fault.Code, expression string) {
 // finish builds the answer and the effects of a unit that is recorded.
 func (t *draft) finish() {
 	u := t.unit
-	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources}
+	t.signed()
+	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources, Signature: u.verdict()}
 	for _, res := range t.resources {
 		if t.conflict && res.Code != "" {
 			a.Status, a.Code = max(a.Status, res.Status), res.Code

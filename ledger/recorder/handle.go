@@ -152,7 +152,7 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	var refs []ledger.PatientRef
 	var of []*unit
 	for _, u := range units {
-		if u.refused() || u.kind != "" || !u.needsPatient() {
+		if u.refused() || u.denied() != nil || u.kind != "" || !u.needsPatient() {
 			continue
 		}
 		keys := patientKeys(r.deps.Keys, u.sender.ID, u.read.Subject)

@@ -90,6 +90,7 @@ type Recorder struct {
 	accessed  time.Time   // last look for accesses without an entry
 	announcer *announcer
 	metrics   metrics
+	anchors   anchorage // of its own lock
 
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms
@@ -316,8 +317,11 @@ func (r *Recorder) record(ctx, work context.Context) error {
 
 // step brings one batch, or the passing of time, into the ledger.
 func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
-	if len(messages) > 0 {
-		return r.handle(ctx, messages)
+	for n := untilRights(messages); n > 0; n = untilRights(messages) {
+		if err := r.handle(ctx, messages[:n]); err != nil || n == len(messages) {
+			return err
+		}
+		messages = messages[n:]
 	}
 	if err := r.chainAccesses(ctx); err != nil && fault.KindOf(err) != fault.Unavailable {
 		return err

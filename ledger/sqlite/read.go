@@ -159,14 +159,14 @@ func organizations(ctx context.Context, tx *sql.Tx) (orgs []ledger.Organization,
 			o       ledger.Organization
 			intents *string
 		)
-		if err := rows.Scan(&o.ID, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents); err != nil {
+		if err := rows.Scan(&o.ID, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &o.Signature, &o.Anchors); err != nil {
 			return err
 		}
 		o.Intents, err = readList[string](intents)
 		at[o.ID] = len(orgs)
 		orgs = append(orgs, o)
 		return err
-	}, `SELECT id, kind, name, sandbox, disabled, intents FROM organization ORDER BY id`)
+	}, `SELECT id, kind, name, sandbox, disabled, intents, signature, anchors FROM organization ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ func (f fake) AddOrganization(_ context.Context, o admin.NewOrganization) (admin
 func (f fake) Organizations(context.Context) ([]admin.Organization, error) {
 	return []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}}, f.fail
 }
+func (f fake) SetSignature(_ context.Context, p admin.SignaturePolicy) (admin.Organization, error) {
+	return admin.Organization{ID: p.Org, Signature: p.Policy, Anchors: []admin.Anchor{{Subject: p.Anchors}}}, f.fail
+}
 func (f fake) Invite(_ context.Context, p admin.Patient) (admin.Invitation, error) {
 	return admin.Invitation{URL: p.System + "|" + p.Value, Until: time.Unix(1, 0).UTC()}, f.fail
 }
@@ -71,6 +74,8 @@ func TestRoundTrips(t *testing.T) {
 	check(t, err, cred, admin.Credential{Kind: "clinic", Name: "A", Token: "secret"})
 	orgs, err := c.Organizations(ctx)
 	check(t, err, orgs, []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}})
+	signed, err := c.SetSignature(ctx, admin.SignaturePolicy{Org: "1", Policy: "record", Anchors: "PEM"})
+	check(t, err, signed, admin.Organization{ID: "1", Signature: "record", Anchors: []admin.Anchor{{Subject: "PEM"}}})
 	link, err := c.Invite(ctx, admin.Patient{System: "s", Value: "v"})
 	check(t, err, link, admin.Invitation{URL: "s|v", Until: time.Unix(1, 0).UTC()})
 	proof, err := c.Receipt(ctx, admin.ReceiptOf{ID: "x"})
