@@ -105,6 +105,26 @@ func (c *keyCache) forget(patient ID) {
 	c.index.drop(func(_ Key, p ID) bool { return p == patient })
 }
 
+// forgetKeys forgets the owners of these keys. Rare, too.
+func (c *keyCache) forgetKeys(ids []ID) {
+	for _, id := range ids {
+		c.mu.Lock()
+		key, ok := c.keys.get(id)
+		c.mu.Unlock()
+		if ok {
+			c.forget(key.Patient)
+		}
+	}
+}
+
+func (c *keyCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keys.drop(func(ID, PatientKey) bool { return true })
+	c.patients.drop(func(ID, PatientKey) bool { return true })
+	c.index.drop(func(Key, ID) bool { return true })
+}
+
 // lru is a map of bounded size; the least recently used element makes room. Not safe for concurrent
 // use.
 type lru[K comparable, V any] struct {
