@@ -60,6 +60,8 @@ const (
 	CodeFact          Code = "RX_FACT"
 	CodeOrganization  Code = "RX_ORGANIZATION"
 	CodeIdentifierUse Code = "RX_IDENTIFIER_IN_USE"
+	CodeRetention     Code = "RX_RETENTION"
+	CodeLegalHold     Code = "RX_LEGAL_HOLD"
 
 	// The prescription's life.
 	CodeHeldByOther   Code = "RX_HELD_BY_OTHER"
@@ -165,6 +167,8 @@ func Codes() []Entry {
 		{CodeFact, Invalid, 400, "invalid", "The hub fact is not understood.", "Only the hub publishes facts; report this.", false},
 		{CodeOrganization, NotFound, 404, "not-found", "There is no such organisation.", "Check the id with `dosewire org list`.", false},
 		{CodeIdentifierUse, Conflict, 409, "duplicate", "The identifier belongs to another organisation already.", "Check the identifier.", false},
+		{CodeRetention, Conflict, 409, "business-rule", "The patient's records must still be kept: the retention period has not ended.", "Wait for its end, or say in words that the law demands it now; see docs/erasure.md.", false},
+		{CodeLegalHold, Conflict, 409, "business-rule", "A legal hold stands on the patient's records.", "See `dosewire hold list`; erase when the hold is removed.", false},
 
 		{CodeHeldByOther, Conflict, 409, "conflict", "Another pharmacy holds this fill.", "Tell the patient; it may come back if released.", false},
 		{CodeNotHolder, Conflict, 409, "conflict", "This pharmacy does not hold the prescription.", "Claim it first, or report the hand-over.", false},
