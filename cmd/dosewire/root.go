@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or configuration, 3 refused,
 	f.StringVar(&g.data, "data", "", "data `folder`; wins over the configuration")
 	f.BoolVar(&g.json, "json", false, "print results as JSON, one object a line")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(g), newOrg(g), newPatient(g), newSend(g), newReceive(g),
+	root.AddCommand(newServe(g), newOrg(g), newPatient(g), newErase(g), newHold(g), newSend(g), newReceive(g),
 		newDemo(g), newVerify(g), newValidate(g), newStatus(g), newHealth(g), newMigrate(g), newVersion(g))
 	for _, c := range root.Commands() {
 		strictArgs(c)

@@ -54,6 +54,8 @@ type Hub struct {
 
 	ready   chan struct{} // closed when every stage runs
 	leaving atomic.Bool   // stopping has begun
+
+	returned atomic.Int64 // erased keys that a backup had brought back
 }
 
 // Options of New beside the configuration.
@@ -134,7 +136,7 @@ func (h *Hub) stages() []stage {
 	g := h.config.Grace
 	return []stage{
 		{name: "telemetry", close: h.closeTelemetry},
-		{name: "databases", open: h.openDatabases, close: h.closeDatabases},
+		{name: "databases", open: h.openDatabases, run: h.keepKeys, close: h.closeDatabases},
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},
 		{name: "caller", open: h.openCaller, close: h.closeCaller},

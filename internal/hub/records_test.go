@@ -39,8 +39,9 @@ func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
 
 // keyStore is a KeyStore in memory: enough for one patient.
 type keyStore struct {
-	deployment []byte
-	patients   []ledger.NewPatient
+	ledger.KeyStore // the rest is not asked
+	deployment      []byte
+	patients        []ledger.NewPatient
 }
 
 func (k *keyStore) Deployment(_ context.Context, first []byte) ([]byte, error) {

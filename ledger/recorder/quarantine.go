@@ -152,3 +152,12 @@ func (s quarantineSearch) message(ctx context.Context, org ledger.ID, m *fhir.Me
 	}
 	return v, nil
 }
+
+// QuarantinedOf returns the places of the quarantined messages that an erasure of the patient would
+// delete: the patient's, and those of which nobody can tell that come from org or one of the pharmacies.
+func QuarantinedOf(ctx context.Context, k *ledger.Keyring, s interface {
+	ledger.Store
+	ledger.Eraser
+}, org, patient ledger.ID, pharmacies []ledger.ID) ([]ledger.Place, error) {
+	return quarantineSearch{Keys: k, Store: s}.of(ctx, org, patient, pharmacies)
+}

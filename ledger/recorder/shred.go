@@ -177,7 +177,7 @@ func (a *announcer) finishJob(ctx context.Context, index uint64, job ErasureJob)
 	if err := a.r.deps.Store.FinishErasure(ctx, index); err != nil {
 		return err
 	}
-	a.r.log.InfoContext(ctx, "a patient is erased", "entry", index)
+	a.r.log.InfoContext(ctx, "a patient is erased", "index", index)
 	return nil
 }
 

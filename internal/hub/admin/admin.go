@@ -7,6 +7,7 @@ import (
 
 // Service is what the handler calls.
 type Service interface {
+	Keeper
 	AddOrganization(ctx context.Context, o NewOrganization) (Credential, error)
 	Organizations(ctx context.Context) ([]Organization, error)
 	Invite(ctx context.Context, who Patient) (Invitation, error)

@@ -16,7 +16,10 @@ import (
 )
 
 // fake answers with what it was asked.
-type fake struct{ fail error }
+type fake struct {
+	admin.Keeper
+	fail error
+}
 
 func (f fake) AddOrganization(_ context.Context, o admin.NewOrganization) (admin.Credential, error) {
 	return admin.Credential{Kind: o.Kind, Name: o.Name, Token: "secret"}, f.fail
@@ -79,7 +82,7 @@ func check[T any](t *testing.T, err error, got, want T) {
 func TestRefusalsKeepKindAndCode(t *testing.T) {
 	own := fault.New(fault.NotFound, "hub: no such patient")
 	for _, fail := range []error{fault.Of(fault.CodeIdentifierUse), own, fault.Of(fault.CodeBusy)} {
-		c := serve(t, fake{fail})
+		c := serve(t, fake{fail: fail})
 		_, addErr := c.AddOrganization(t.Context(), admin.NewOrganization{})
 		_, verifyErr := c.Verify(t.Context(), nil)
 		for name, err := range map[string]error{"add": addErr, "verify": verifyErr} {
@@ -91,7 +94,7 @@ func TestRefusalsKeepKindAndCode(t *testing.T) {
 }
 
 func TestStrangersTextStaysInside(t *testing.T) {
-	_, err := serve(t, fake{errors.New("name: Zyxwina Canary")}).Status(t.Context())
+	_, err := serve(t, fake{fail: errors.New("name: Zyxwina Canary")}).Status(t.Context())
 	if err == nil || fault.KindOf(err) != fault.Internal || err.Error() != "unclassified" {
 		t.Errorf("err = %v", err)
 	}

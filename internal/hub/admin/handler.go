@@ -21,6 +21,7 @@ func NewHandler(s Service) http.Handler {
 	mux.HandleFunc("POST /invitations", answer(s.Invite))
 	mux.HandleFunc("GET /status", answer(func(ctx context.Context, _ struct{}) (Status, error) { return s.Status(ctx) }))
 	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, s) })
+	keeping(mux, s)
 	return mux
 }
 
