@@ -14,10 +14,12 @@ const indexPerPatient = 4
 // keyCache remembers unwrapped keys and which patient an index key belongs to. Safe for concurrent
 // use.
 type keyCache struct {
-	mu       sync.Mutex // guards the three below
+	mu       sync.Mutex // guards what follows
 	keys     *lru[ID, PatientKey]
 	patients *lru[ID, PatientKey] // current keys
 	index    *lru[Key, ID]
+
+	erasures uint64 // rises with every patient forgotten
 }
 
 func newKeyCache(patients int) *keyCache {
@@ -69,22 +71,39 @@ func (c *keyCache) key(id ID) (PatientKey, bool) {
 	return c.keys.get(id)
 }
 
-func (c *keyCache) putKey(key PatientKey) {
+// since is to be asked before the key store is read, and given to what puts the answer: what was read
+// before somebody was forgotten is not kept, it may be theirs.
+func (c *keyCache) since() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.erasures
+}
+
+func (c *keyCache) putKey(key PatientKey, since uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.erasures != since {
+		return
+	}
 	c.keys.put(key.KeyID, key)
 }
 
-func (c *keyCache) putCurrent(key PatientKey) {
+func (c *keyCache) putCurrent(key PatientKey, since uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.erasures != since {
+		return
+	}
 	c.patients.put(key.Patient, key)
 	c.keys.put(key.KeyID, key)
 }
 
-func (c *keyCache) putIndex(index map[Key]ID) {
+func (c *keyCache) putIndex(index map[Key]ID, since uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.erasures != since {
+		return
+	}
 	for key, patient := range index {
 		c.index.put(key, patient)
 	}
@@ -100,6 +119,7 @@ func (c *keyCache) size() int {
 func (c *keyCache) forget(patient ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.erasures++
 	c.patients.drop(func(p ID, _ PatientKey) bool { return p == patient })
 	c.keys.drop(func(_ ID, k PatientKey) bool { return k.Patient == patient })
 	c.index.drop(func(_ Key, p ID) bool { return p == patient })
@@ -107,6 +127,9 @@ func (c *keyCache) forget(patient ID) {
 
 // forgetKeys forgets the owners of these keys. Rare, too.
 func (c *keyCache) forgetKeys(ids []ID) {
+	c.mu.Lock()
+	c.erasures++
+	c.mu.Unlock()
 	for _, id := range ids {
 		c.mu.Lock()
 		key, ok := c.keys.get(id)
@@ -120,6 +143,7 @@ func (c *keyCache) forgetKeys(ids []ID) {
 func (c *keyCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.erasures++
 	c.keys.drop(func(ID, PatientKey) bool { return true })
 	c.patients.drop(func(ID, PatientKey) bool { return true })
 	c.index.drop(func(Key, ID) bool { return true })

@@ -121,7 +121,7 @@ func (k *Keyring) ForPatient(ctx context.Context, patient ID) (PatientKey, error
 	if key, ok := k.cache.current(patient); ok {
 		return key, nil
 	}
-	keys, err := k.currentKeys(ctx, []ID{patient})
+	keys, err := k.currentKeys(ctx, []ID{patient}, k.cache.since())
 	if err != nil {
 		return PatientKey{}, err
 	}
@@ -137,6 +137,7 @@ func (k *Keyring) Key(ctx context.Context, id ID) (PatientKey, error) {
 	if key, ok := k.cache.key(id); ok {
 		return key, nil
 	}
+	since := k.cache.since()
 	wrapped, err := k.store.Keys(ctx, []ID{id})
 	if err != nil {
 		return PatientKey{}, err
@@ -149,7 +150,7 @@ func (k *Keyring) Key(ctx context.Context, id ID) (PatientKey, error) {
 	if err != nil {
 		return PatientKey{}, err
 	}
-	k.cache.putKey(key)
+	k.cache.putKey(key, since)
 	return key, nil
 }
 
@@ -238,7 +239,7 @@ func (k *Keyring) ExpireQuarantine(ctx context.Context, first, last int64) (int,
 }
 
 // currentKeys reads and caches the current keys of patients; erased ones are absent.
-func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]PatientKey, error) {
+func (k *Keyring) currentKeys(ctx context.Context, patients []ID, since uint64) (map[ID]PatientKey, error) {
 	wrapped, err := k.store.PatientKeys(ctx, patients)
 	if err != nil {
 		return nil, err
@@ -250,7 +251,7 @@ func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]Patien
 			return nil, err
 		}
 		keys[patient] = key
-		k.cache.putCurrent(key)
+		k.cache.putCurrent(key, since)
 	}
 	return keys, nil
 }
