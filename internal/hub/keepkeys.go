@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/telemetry"
@@ -100,6 +101,10 @@ func (h *Hub) eraseReturned(ctx context.Context) error {
 		return nil
 	}
 	h.returned.Add(int64(returned))
+	if n, err := h.telemetry.Meter("dosewire/hub").Int64Counter("dosewire.keys.returned",
+		metric.WithDescription("Keys of erased patients that had come back from a backup; alarm when above 0.")); err == nil {
+		n.Add(ctx, int64(returned))
+	}
 	h.log.ErrorContext(ctx, "keys of erased patients had come back from a backup: deleted again", telemetry.Count(returned))
 	if err := h.keys.Scrub(ctx); err != nil {
 		return fmt.Errorf("scrub keys: %w", err)
