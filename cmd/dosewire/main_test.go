@@ -140,18 +140,16 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	if len(files) == 0 {
 		ts.Fatalf("no file")
 	}
-	newest := files[0] // its name is how much it holds
-	for _, f := range files {
-		if len(f) > len(newest) || len(f) == len(newest) && f > newest {
-			newest = f
-		}
-	}
-	b, err := os.ReadFile(newest)
-	ts.Check(err)
 	at, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	b[at] ^= 1
-	ts.Check(os.WriteFile(newest, b, 0o644))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ts.Check(err)
+		if at < len(b) {
+			b[at] ^= 1
+			ts.Check(os.WriteFile(f, b, 0o644))
+		}
+	}
 }
 
 // fetch reads a path of the hub as the owner of a credential into a file, and prints status and

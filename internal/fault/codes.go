@@ -61,6 +61,8 @@ const (
 	CodeFact          Code = "RX_FACT"
 	CodeOrganization  Code = "RX_ORGANIZATION"
 	CodeIdentifierUse Code = "RX_IDENTIFIER_IN_USE"
+	CodeRetention     Code = "RX_RETENTION"
+	CodeLegalHold     Code = "RX_LEGAL_HOLD"
 
 	// The prescriber's signature.
 	CodeSignatureRequired  Code = "RX_SIGNATURE_REQUIRED"
@@ -188,6 +190,8 @@ func Codes() []Entry {
 		{CodeFact, Invalid, 400, "invalid", "The hub fact is not understood.", "Only the hub publishes facts; report this.", false},
 		{CodeOrganization, NotFound, 404, "not-found", "There is no such organisation.", "Check the id with `dosewire org list`.", false},
 		{CodeIdentifierUse, Conflict, 409, "duplicate", "The identifier belongs to another organisation already.", "Check the identifier.", false},
+		{CodeRetention, Conflict, 409, "business-rule", "The patient's records must still be kept: the retention period has not ended.", "Wait for its end, or say in words that the law demands it now; see docs/erasure.md.", false},
+		{CodeLegalHold, Conflict, 409, "business-rule", "A legal hold stands on the patient's records.", "See `dosewire hold list`; erase when the hold is removed.", false},
 
 		{CodeSignatureRequired, Invalid, 422, "required", "This organisation's messages must be signed, and this one is not.", "Sign the body and send the same message again; see docs/signatures.md.", false},
 		{CodeSignatureMalformed, Invalid, 422, "structure", "The signature cannot be read: it is not one detached JWS in compact form with a certificate in x5c.", "Mend the signature; see docs/signatures.md.", false},

@@ -150,6 +150,7 @@ func (a *announcer) run(ctx context.Context) error {
 	keep, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { a.housekeep(keep) })
+	wg.Go(func() { a.finishErasures(keep) })
 	defer func() {
 		stop()
 		wg.Wait()
@@ -297,6 +298,7 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 	var wakes []ledger.Effect
 	for _, e := range batch {
 		switch {
+		case e.Kind == ledger.EffectErased: // only its number is left
 		case e.Kind == ledger.EffectWake:
 			if e.Number > a.rewound {
 				wakes = append(wakes, e.Effect)

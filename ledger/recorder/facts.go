@@ -77,11 +77,18 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		}
 	case FactKeys:
 		t.rotated()
+	case FactErase:
+		t.erasure()
+	case FactHold:
+		t.hold()
+	case FactRequest:
+		t.patientRequest()
 	default:
 		u.refuse(fault.Of(fault.CodeFact))
 	}
 	if !u.refused() {
 		t.finish()
+		t.stateErasure()
 	}
 	return t, nil
 }

@@ -162,8 +162,9 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 		}
 		refs, of = append(refs, ledger.PatientRef{Org: u.sender.ID, Index: keys}), append(of, u)
 	}
-	if len(refs) == 0 {
-		return nil
+	refs, of, err := r.withoutErased(ctx, refs, of)
+	if err != nil || len(refs) == 0 {
+		return err
 	}
 	found, err := r.deps.Keys.Patients(ctx, refs)
 	if err != nil {

@@ -17,7 +17,10 @@ import (
 )
 
 // fake answers with what it was asked.
-type fake struct{ fail error }
+type fake struct {
+	admin.Keeper
+	fail error
+}
 
 func (f fake) KeyStatus(context.Context) (admin.KeyStatus, error) {
 	return admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}}, f.fail
@@ -109,7 +112,7 @@ func check[T any](t *testing.T, err error, got, want T) {
 func TestRefusalsKeepKindAndCode(t *testing.T) {
 	own := fault.New(fault.NotFound, "hub: no such patient")
 	for _, fail := range []error{fault.Of(fault.CodeIdentifierUse), own, fault.Of(fault.CodeBusy)} {
-		c := serve(t, fake{fail})
+		c := serve(t, fake{fail: fail})
 		_, addErr := c.AddOrganization(t.Context(), admin.NewOrganization{})
 		_, verifyErr := c.Verify(t.Context(), admin.Verification{}, nil)
 		for name, err := range map[string]error{"add": addErr, "verify": verifyErr} {
@@ -121,7 +124,7 @@ func TestRefusalsKeepKindAndCode(t *testing.T) {
 }
 
 func TestStrangersTextStaysInside(t *testing.T) {
-	_, err := serve(t, fake{errors.New("name: Zyxwina Canary")}).Status(t.Context())
+	_, err := serve(t, fake{fail: errors.New("name: Zyxwina Canary")}).Status(t.Context())
 	if err == nil || fault.KindOf(err) != fault.Internal || err.Error() != "unclassified" {
 		t.Errorf("err = %v", err)
 	}
