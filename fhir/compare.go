@@ -110,7 +110,7 @@ func exceeds(a, b element) bool {
 
 // isWhole reports whether a number has no fraction. 1.0 has one (R4 looks for the point).
 func isWhole(e element) bool {
-	if text := e.inner(); bytes.IndexAny(text, "eE") < 0 {
+	if text := e.inner(); !bytes.ContainsAny(text, "eE") {
 		return bytes.IndexByte(text, '.') < 0
 	}
 	n := decimalOf(e)
