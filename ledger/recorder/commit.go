@@ -77,7 +77,7 @@ func quarantineRecord(u *unit) ledger.Record {
 // quarantine key for refusals.
 func (r *Recorder) keyFor(ctx context.Context, u *unit) (ledger.PatientKey, error) {
 	switch {
-	case u.result.fate == refused:
+	case u.result.fate == refused, u.result.passing:
 		return r.deps.Keys.Quarantine(ctx, u.message.Time.UnixMilli()/day)
 	case u.result.fate != recorded:
 		return ledger.PatientKey{}, nil
@@ -157,7 +157,7 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 	case refused:
 		b.Quarantined = append(b.Quarantined, ledger.Quarantined{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
 			KeyID: res.record.KeyID, Sealed: res.record.Sealed, Code: res.answer.Code, Time: u.message.Time.UnixMilli()})
-	case repeated, reused:
+	case repeated, reused, existing:
 		if u.sub == 0 {
 			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
 		}

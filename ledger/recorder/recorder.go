@@ -90,6 +90,7 @@ type Recorder struct {
 	accessed  time.Time   // last look for accesses without an entry
 	announcer *announcer
 	metrics   metrics
+	tries     tries // of collect codes, by organisation
 
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms
