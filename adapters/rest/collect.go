@@ -23,6 +23,10 @@ import (
 // delivered to the pharmacy, and the outcome.
 func (s *Service) Collect() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(streams.HeaderCollect) == "" {
+			adapters.Refuse(w, fault.Of(fault.CodeRequired).At("header "+streams.HeaderCollect))
+			return
+		}
 		p, a, ok := s.submit(w, r, one(streams.TypeMedicationDispense), s.collecting)
 		if !ok {
 			return
@@ -52,11 +56,8 @@ func (s *Service) collecting(who auth.Subject, r *http.Request, p posted) (nats.
 		h.Set(streams.HeaderClaim, claim)
 	}
 	lines := r.Header.Values(streams.HeaderCollect)
-	if len(lines) != 1 {
-		return h, fault.Of(fault.CodeRequired).At("header " + streams.HeaderCollect)
-	}
 	code, ok := collect.Parse(lines[0])
-	if !ok {
+	if len(lines) != 1 || !ok {
 		return h, fault.Of(fault.CodeValue).At("header " + streams.HeaderCollect)
 	}
 	h.Set(streams.HeaderCollect, code.Prove(p.body))

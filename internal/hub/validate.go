@@ -43,6 +43,7 @@ func (c Config) Validate() error {
 	if _, err := c.FHIR.load(); err != nil {
 		v.errs = append(v.errs, err)
 	}
+	v.prescriptions(c.Prescriptions)
 	v.store(c.Store)
 	v.keys(c.Keys)
 	if c.Mode == Cluster {
