@@ -282,6 +282,16 @@ func only(resourceType string) func([]byte) int {
 	}
 }
 
+// itemsOf is what is cut out of the record that a state refers to; nil for all of it.
+func itemsOf(reference string) []int {
+	if _, entry, bundled := strings.Cut(reference, "#"); bundled {
+		if n, err := strconv.Atoi(entry); err == nil {
+			return []int{n}
+		}
+	}
+	return nil
+}
+
 // itemOf is the Bundle entry in a state's record reference ("<record>#<entry>"); a bare resource has
 // none.
 func itemOf(reference string) func([]byte) int {

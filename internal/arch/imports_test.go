@@ -19,6 +19,7 @@ var directions = map[string][]string{
 	"ledger/recorder":       {"ledger", "streams", "fhir", "internal/auth", "internal/directory", "internal/telemetry", "internal/signature"},
 	"ledger/notary":         {"ledger"},
 	"ledger/receipt":        {"ledger"},
+	"ledger/collect":        {"ledger"},
 	"ledger/postgres":       {"ledger", "internal/directory", "internal/auth"},
 	"ledger/sqlite":         {"ledger", "internal/directory", "internal/auth"},
 	"ledger/filekey":        {"ledger"},

@@ -92,10 +92,12 @@ const (
 	CodeDirected      Code = "RX_PRESCRIBER_DIRECTED"
 	CodeControlled    Code = "RX_CONTROLLED"
 	CodeCollectCode   Code = "RX_COLLECT_CODE"
+	CodeAttempts      Code = "RX_TOO_MANY_CODES"
 	CodeVersion       Code = "RX_VERSION"
 
 	// Information and warnings: the message was recorded.
 	CodeRecorded        Code = "RX_RECORDED"
+	CodeExists          Code = "RX_EXISTS"
 	CodeNoDosage        Code = "RX_NO_DOSAGE"
 	CodeNoPrescriberID  Code = "RX_NO_PRESCRIBER_ID"
 	CodeUnknownPharmacy Code = "RX_UNKNOWN_PHARMACY"
@@ -219,9 +221,11 @@ func Codes() []Entry {
 		{CodeDirected, Conflict, 409, "business-rule", "The prescriber has chosen the pharmacy.", "Ask the clinic.", false},
 		{CodeControlled, Conflict, 409, "business-rule", "A controlled drug is recorded and not routed here.", "Use the way that the law asks for.", false},
 		{CodeCollectCode, Conflict, 409, "conflict", "This collect code does not open the prescription.", "Ask the patient for the present code; after five wrong ones it is dead.", false},
+		{CodeAttempts, Unavailable, 429, "throttled", "This organisation has shown too many wrong collect codes.", "Wait an hour, and look at how codes are read in.", true},
 		{CodeVersion, Conflict, 412, "conflict", "If-Match names another version than the present one.", "Read the prescription and amend that.", false},
 
 		{CodeRecorded, Internal, 201, "informational", "Recorded.", "", false},
+		{CodeExists, Internal, 200, "informational", "A prescription with this identifier exists: nothing new was recorded.", "Use the one at Location.", false},
 		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
 		{CodeNoPrescriberID, Internal, 201, "informational", "The prescriber has no identifier.", "Send Practitioner.identifier.", false},
 		{CodeUnknownPharmacy, Internal, 201, "informational", "The pharmacy named is not known here: the prescription waits for the patient's choice.", "Check dispenseRequest.performer.", false},

@@ -93,6 +93,7 @@ type Recorder struct {
 	metrics   metrics
 	anchors   anchorage // of its own lock
 	erased    bool      // somebody was erased, ever
+	tries     tries     // of collect codes, by organisation
 
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms

@@ -14,6 +14,7 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -34,9 +35,12 @@ type unit struct {
 	claim    uint64       // Rx-Claim as stated
 	match    uint64       // Rx-If-Match: the version that is amended, 0 = none
 	about    ledger.ID    // Rx-Id: the prescription that is amended
-	name     ledger.Key   // (org, message id)
-	print    ledger.Hash  // fingerprint of body
-	reply    string       // Rx-Reply, "" = answered by a delivery
+	shown    bool         // a collect code came along
+	proof    collect.Proof
+	ifNone   string      // Rx-If-None-Exist: hash of the identifier of a conditional create, hex
+	name     ledger.Key  // (org, message id)
+	print    ledger.Hash // fingerprint of body
+	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool                // patient is set
 	evidence *signature.Evidence // what came of its signatures; nil = not judged
@@ -90,6 +94,10 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 	}
 	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
 		whole.guard(func() { r.examine(whole); r.judge(whole, false) })
+		return []*unit{whole}
+	}
+	if whole.shown || whole.ifNone != "" || whole.match != 0 {
+		whole.refuse(fault.Of(fault.CodeNotServed).At("header")) // about which entry?
 		return []*unit{whole}
 	}
 	bodies, expressions := fhir.Split(whole.doc)
@@ -179,6 +187,7 @@ func (r *Recorder) identify(u *unit) {
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderClaim), "%d", &u.claim) // absent or malformed: not stated
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderMatch), "%d", &u.match)
 	u.about = parseID(u.message.Header.Get(streams.HeaderID))
+	u.conditions(r.deps.Keys)
 	u.name = r.deps.Keys.Index(org, "msg", u.id())
 }
 
@@ -202,6 +211,7 @@ func (r *Recorder) examine(u *unit) {
 	}
 	u.read = u.examined.Message
 	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
+	u.knowsPatient()
 	if u.of == 1 && !u.refused() {
 		r.checkID(u)
 	}
@@ -234,7 +244,7 @@ func (u *unit) id() string {
 	if u.bundleType() == "" && !u.identified() {
 		return ""
 	}
-	sum := sha256.Sum256(u.body)
+	sum := sha256.Sum256(u.conditional())
 	return "~" + hex.EncodeToString(sum[:])
 }
 
