@@ -13,6 +13,7 @@ type Store interface {
 	ledger.Store
 	ledger.Reader
 	directory.Store
+	Audit
 	// SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
 	// changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
 	SetOrigin(ctx context.Context, origin string) error
@@ -66,6 +67,10 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"Invitations", testInvitations},
 		{"Sessions", testSessions},
 		{"Devices", testDevices},
+		{"Accounts", testAccounts},
+		{"Strays", testStrays},
+		{"AllPrescriptions", testAllPrescriptions},
+		{"Page", testPage},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
