@@ -30,9 +30,8 @@ type Stray struct {
 	Err   error
 }
 
-// Covers compares the row with its entry, without a key: nil, ErrMissing or ErrDigest. A record whose
-// sealed bytes were removed fits; whether by an erasure, Reader.Strays knows.
+// Covers compares the row with its entry, without a key: nil, ErrMissing, ErrDigest, or ErrErasure for
+// an emptied record that names no later entry. Whether that one is an erasure, the store's Strays say.
 func (r Row) Covers() error {
-	var v verifier
-	return v.covers(r, r.digest())
+	return newVerifier(Head{Size: r.Entry.Index}, Head{}).covers(r, r.digest())
 }

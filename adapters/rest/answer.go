@@ -34,6 +34,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, p posted, a str
 			status = http.StatusOK
 		}
 	}
+	set(h, streams.HeaderVerdict, a.Signature)
 	s.about(h, p, a)
 	if entries := p.entries(a); entries != nil {
 		body, err := s.responses(p, entries)

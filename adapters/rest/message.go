@@ -32,6 +32,9 @@ func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, err
 	if claim != "" {
 		header.Set(streams.HeaderClaim, claim)
 	}
+	if err := carrySignature(header, r); err != nil {
+		return streams.Message{}, err
+	}
 	streams.Inject(r.Context(), header)
 	org := who.Org.String()
 	return streams.Message{ID: org + "." + plain(id), Subject: streams.IntakeSubject(org, p.doc.Type()), Header: header, Body: p.body}, nil
@@ -78,6 +81,24 @@ func plain(id string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return "#" + hex.EncodeToString(sum[:])
+}
+
+// maxSignature is the longest signature that is carried, bytes.
+const maxSignature = 16 << 10
+
+// carrySignature hands on what the client says is a signature of the body. The recorder judges it; only
+// what could not travel or be read in one way is refused here.
+func carrySignature(header nats.Header, r *http.Request) error {
+	given := r.Header.Values(streams.HeaderSignature)
+	if len(given) == 0 {
+		return nil
+	}
+	odd := func(c rune) bool { return c <= ' ' || c > '~' }
+	if len(given) > 1 || len(given[0]) > maxSignature || given[0] == "" || strings.IndexFunc(given[0], odd) >= 0 {
+		return fault.Of(fault.CodeSignatureMalformed).At("header " + streams.HeaderSignature)
+	}
+	header[streams.HeaderSignature] = given
+	return nil
 }
 
 // statedClaim is the claim number under which a pharmacy believes to act: Rx-Claim, else If-Match,

@@ -35,6 +35,7 @@ type found struct {
 	version int
 	at      time.Time
 	state   string
+	verdict string // on the signatures of the message that brought it; "" = none was asked for
 }
 
 type locate func(ctx context.Context, who auth.Subject, r *http.Request) (located, error)
@@ -91,6 +92,7 @@ func (s *Service) reading(where locate, form func(found) ([]byte, error)) http.H
 		if err == nil {
 			var body []byte
 			if body, err = form(f); err == nil {
+				set(h, streams.HeaderVerdict, f.verdict)
 				reply(w, http.StatusOK, body)
 				return
 			}
@@ -139,7 +141,7 @@ func (s *Service) disclose(ctx context.Context, l located) (found, error) {
 			return found{}, fault.New(fault.Tampered, "rest: the record holds no such item").Wrap(err)
 		}
 	}
-	return found{raw: raw, id: l.id, version: l.version, at: recordTime(l.record), state: l.state}, nil
+	return found{raw: raw, id: l.id, version: l.version, at: recordTime(l.record), state: l.state, verdict: plain.Signature}, nil
 }
 
 // request finds a prescription that the caller may see, as its clinic last said it, or as it was said

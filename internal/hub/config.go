@@ -32,6 +32,7 @@ type Config struct {
 	Ledger    Ledger    `yaml:"ledger"`
 	Notary    Notary    `yaml:"notary"`
 	FHIR      FHIR      `yaml:"fhir"`
+	Retention Retention `yaml:"retention"`
 	Telemetry Telemetry `yaml:"telemetry"`
 	Grace     Grace     `yaml:"grace"`
 
@@ -94,6 +95,9 @@ type Keys struct {
 	// File holds the key-wrapping key (32 bytes, mode 0600, in a folder of mode 0700), made on first
 	// use. Defaults to keys/kek in the data folder. Whoever has it and the key database can read all.
 	File string `yaml:"file" env:"DOSEWIRE_KEYS_FILE"`
+	// Missing says in words that the hub serves although the key database lacks keys of recorded
+	// messages: "records-stay-unreadable". Otherwise it refuses to start.
+	Missing string `yaml:"missing" env:"DOSEWIRE_KEYS_MISSING"`
 	// KMS is the ARN of a symmetric AWS KMS key, used instead of File. Credentials are found as the AWS
 	// SDK does: environment, shared files, container or instance role.
 	KMS string `yaml:"kms" env:"DOSEWIRE_KEYS_KMS"`

@@ -29,6 +29,9 @@ func (h *Hub) openDatabases(ctx context.Context) (err error) {
 	if h.keys, err = h.openKeyring(ctx); err != nil {
 		return err
 	}
+	if err := h.reconcileKeys(ctx); err != nil {
+		return err
+	}
 	orgs, clients, err := h.databases.records.Directory(ctx)
 	if err != nil {
 		return fmt.Errorf("directory: %w", err)
@@ -51,7 +54,7 @@ func (h *Hub) openBroker(ctx context.Context) (err error) {
 	if h.js, err = jetstream.New(h.nc); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	return nil
+	return h.forgetErased()
 }
 
 // watchBroker returns when ctx ends, or with an error that only a restart mends.

@@ -28,16 +28,19 @@ const (
 
 // result is the decision on one unit, before it has an index.
 type result struct {
-	fate       fate
-	answer     streams.Answer
-	record     ledger.Record
-	patient    ledger.ID // whose key seals the record; zero = the hub's
-	statement  string    // public text recorded instead of a sealed record; "" = none
-	commitment ledger.Hash
-	index      uint64
-	effects    []ledger.Effect // numbers and indexes come with the commit
-	first      *unit           // of a repeat inside the same batch
-	stored     *ledger.Message // of a repeat of an earlier batch
+	fate        fate
+	answer      streams.Answer
+	record      ledger.Record
+	patient     ledger.ID // whose key seals the record; zero = the hub's
+	statement   string    // public text recorded instead of a sealed record; "" = none
+	instead     []byte    // sealed instead of the received fact; nil = as received
+	commitment  ledger.Hash
+	quarantined ledger.Quarantined // a refusal, sealed
+	index       uint64
+	effects     []ledger.Effect // numbers and indexes come with the commit
+	first       *unit           // of a repeat inside the same batch
+	stored      *ledger.Message // of a repeat of an earlier batch
+	erasure     *ledger.Erasure // what the unit's entry erases
 }
 
 // decider decides units in stream order over one view. It does no I/O.
@@ -57,6 +60,11 @@ func (d *decider) decide(u *unit, now time.Time) error {
 		return nil
 	}
 	if d.known(u) {
+		return nil
+	}
+	if err := u.denied(); err != nil {
+		u.refuse(err)
+		d.refuse(u)
 		return nil
 	}
 	var t *draft
@@ -88,6 +96,10 @@ func (d *decider) known(u *unit) bool {
 		return true
 	}
 	if m, ok := d.view.Messages[u.name]; ok {
+		if m.Erased() {
+			d.again(u, fault.CodeErased)
+			return true
+		}
 		u.result = result{fate: repeated, stored: &m}
 		if m.Body != u.print {
 			d.reuse(u)
@@ -97,8 +109,11 @@ func (d *decider) known(u *unit) bool {
 	return false
 }
 
-func (d *decider) reuse(u *unit) {
-	u.issues = []fhir.Issue{fhir.IssueOf(fault.Of(fault.CodeIDReused))}
+func (d *decider) reuse(u *unit) { d.again(u, fault.CodeIDReused) }
+
+// again answers an id that was used before with this code, and does nothing else.
+func (d *decider) again(u *unit, code fault.Code) {
+	u.issues = []fhir.Issue{fhir.IssueOf(fault.Of(code))}
 	u.result = result{fate: reused, answer: refusal(u)}
 }
 
@@ -311,7 +326,8 @@ func (t *draft) inform(code fault.Code, expression string) {
 // finish builds the answer and the effects of a unit that is recorded.
 func (t *draft) finish() {
 	u := t.unit
-	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources}
+	t.signed()
+	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources, Signature: u.verdict()}
 	for _, res := range t.resources {
 		if t.conflict && res.Code != "" {
 			a.Status, a.Code = max(a.Status, res.Status), res.Code

@@ -65,6 +65,8 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 	switch u.kind {
 	case FactOrganization:
 		t.organization()
+	case FactSignature:
+		t.signaturePolicy()
 	case FactNomination:
 		if err := t.nominate(); err != nil {
 			return nil, err
@@ -75,11 +77,18 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		}
 	case FactKeys:
 		t.rotated()
+	case FactErase:
+		t.erasure()
+	case FactHold:
+		t.hold()
+	case FactRequest:
+		t.patientRequest()
 	default:
 		u.refuse(fault.Of(fault.CodeFact))
 	}
 	if !u.refused() {
 		t.finish()
+		t.stateErasure()
 	}
 	return t, nil
 }
@@ -92,6 +101,10 @@ func (t *draft) organization() {
 	}
 	org := f.Organization
 	if org.ID == (ledger.ID{}) || org.Name == "" || (auth.Role(org.Kind) != auth.Clinic && auth.Role(org.Kind) != auth.Pharmacy) {
+		t.unit.refuse(fault.Of(fault.CodeFact))
+		return
+	}
+	if !anchored(org) {
 		t.unit.refuse(fault.Of(fault.CodeFact))
 		return
 	}

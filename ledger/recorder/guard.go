@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
 )
 
@@ -67,27 +68,31 @@ func missingOr(err error) error {
 }
 
 // opened reads a stored record, compares it with its entry and decrypts it. Damage is ledger.ErrDamaged.
-func (a *announcer) opened(ctx context.Context, id ledger.ID) ([]byte, error) {
+func (a *announcer) opened(ctx context.Context, id ledger.ID) (body []byte, verdict string, err error) {
 	rec, err := a.r.deps.Reader.Record(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("recorder: announce record: %w", missingOr(err))
+		return nil, "", fmt.Errorf("recorder: announce record: %w", missingOr(err))
 	}
 	e, err := a.r.deps.Reader.Entry(ctx, rec.Index)
 	if err != nil {
-		return nil, fmt.Errorf("recorder: announce entry: %w", missingOr(err))
+		return nil, "", fmt.Errorf("recorder: announce entry: %w", missingOr(err))
 	}
 	if rec.Digest() != e.Digest {
-		return nil, a.damaged(ctx, rec.Index, ledger.ErrDigest)
+		return nil, "", a.damaged(ctx, rec.Index, ledger.ErrDigest)
 	}
 	key, err := a.r.deps.Keys.Key(ctx, rec.KeyID)
 	if err != nil {
-		return nil, fmt.Errorf("recorder: announce key: %w", fenced(err))
+		return nil, "", fmt.Errorf("recorder: announce key: %w", fenced(err))
 	}
-	body, err := ledger.Open(key, rec, &e.Commitment)
+	opened, err := ledger.OpenAll(key, rec, &e.Commitment)
 	if errors.Is(err, ledger.ErrSealed) {
-		return nil, a.damaged(ctx, rec.Index, err)
+		return nil, "", a.damaged(ctx, rec.Index, err)
 	}
-	return body, err
+	if err != nil {
+		return nil, "", err
+	}
+	verdict, err = signature.VerdictOf(opened.Evidence)
+	return opened.Plaintext, verdict, err
 }
 
 func (a *announcer) damaged(ctx context.Context, index uint64, err error) error {

@@ -155,7 +155,7 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	var refs []ledger.PatientRef
 	var of []*unit
 	for _, u := range units {
-		if u.refused() || u.kind != "" || !u.needsPatient() {
+		if u.refused() || u.denied() != nil || u.kind != "" || !u.needsPatient() {
 			continue
 		}
 		keys := patientKeys(r.deps.Keys, u.sender.ID, u.read.Subject)
@@ -165,8 +165,9 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 		}
 		refs, of = append(refs, ledger.PatientRef{Org: u.sender.ID, Index: keys}), append(of, u)
 	}
-	if len(refs) == 0 {
-		return nil
+	refs, of, err := r.withoutErased(ctx, refs, of)
+	if err != nil || len(refs) == 0 {
+		return err
 	}
 	found, err := r.deps.Keys.Patients(ctx, refs)
 	if err != nil {

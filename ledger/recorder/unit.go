@@ -12,6 +12,7 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -37,7 +38,9 @@ type unit struct {
 	print    ledger.Hash  // fingerprint of body
 	reply    string       // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
-	keyed    bool // patient is set
+	keyed    bool                // patient is set
+	evidence *signature.Evidence // what came of its signatures; nil = not judged
+	unread   bool                // there are some, and nobody asks for any
 
 	result result
 }
@@ -86,7 +89,7 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		return []*unit{whole}
 	}
 	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
-		whole.guard(func() { r.examine(whole) })
+		whole.guard(func() { r.examine(whole); r.judge(whole, false) })
 		return []*unit{whole}
 	}
 	bodies, expressions := fhir.Split(whole.doc)
@@ -103,6 +106,7 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 			if u.decode() {
 				u.print = r.deps.Keys.Fingerprint(body)
 				r.examine(u)
+				r.judge(u, true)
 			}
 		})
 		for k := range u.issues {
