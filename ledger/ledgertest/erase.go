@@ -278,7 +278,7 @@ func testEraseKeys(t *testing.T, s ledger.KeyStore) {
 	ctx := t.Context()
 	k1, k2, k3 := key(newID()), key(newID()), key(newID())
 	p, other := newPatient(k1, k2), newPatient(k3)
-	second := ledger.WrappedKey{ID: newID(), Org: p.Key.Org, Patient: p.Patient, Blob: randomBytes(60)}
+	second := ledger.WrappedKey{ID: newID(), Org: p.Key.Org, Patient: p.Patient, Generation: 1, Blob: randomBytes(60)}
 	addPatients(t, s, p, other)
 	addPatients(t, s, ledger.NewPatient{Patient: p.Patient, Key: second})
 	ids, err := s.PatientKeyIDs(ctx, p.Patient)
