@@ -1,17 +1,21 @@
 package scrub
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// Place is what is damaged: the entry at Index with its row, or a prescription's state.
+// Place is what is damaged: the entry at Index with its row, a record whose row is missing, or a
+// prescription's state.
 type Place struct {
 	Index        uint64    `json:"index,omitempty"`
+	Record       ledger.ID `json:"record,omitzero"`
 	Prescription ledger.ID `json:"prescription,omitzero"`
 }
 
@@ -56,11 +60,18 @@ func (s *Scrubber) Report(ctx context.Context, at Place, err error) {
 		return
 	}
 	s.metrics.alarm(ctx, name)
-	if at.Prescription != (ledger.ID{}) {
-		s.config.Log.ErrorContext(ctx, "ledger: damaged", "prescription", at.Prescription.String(), "reason", name)
-		return
+	s.config.Log.ErrorContext(ctx, "ledger: damaged", at.what(), "reason", name)
+}
+
+// what names the place in a log.
+func (p Place) what() slog.Attr {
+	switch {
+	case p.Prescription != ledger.ID{}:
+		return slog.String("prescription", p.Prescription.String())
+	case p.Record != ledger.ID{}:
+		return slog.String("record", p.Record.String())
 	}
-	s.config.Log.ErrorContext(ctx, "ledger: damaged", "entry", at.Index, "reason", name)
+	return slog.Uint64("entry", p.Index)
 }
 
 // Restored takes back what was said about a row: a reader has opened it.
@@ -70,7 +81,9 @@ func (s *Scrubber) Restored(ctx context.Context, at Place) {
 
 // good is the walk's Restored: it cannot see what needs a key, nor that a row is one too many.
 func (s *Scrubber) good(ctx context.Context, at Place) {
-	s.mend(ctx, at, func(d Damage) bool { return d.Name != AlarmName(ledger.ErrSealed) && d.Name != AlarmName(ErrTwice) })
+	s.mend(ctx, at, func(d Damage) bool {
+		return d.Name != AlarmName(ledger.ErrSealed) && d.Name != AlarmName(ErrTwice) && d.Name != fault.Tampered.String()
+	})
 }
 
 func (s *Scrubber) mend(ctx context.Context, at Place, can func(Damage) bool) {
@@ -83,7 +96,7 @@ func (s *Scrubber) mend(ctx context.Context, at Place, can func(Damage) bool) {
 	delete(s.damage, at)
 	s.status.Damaged = len(s.damage)
 	s.mu.Unlock()
-	s.config.Log.InfoContext(ctx, "ledger: restored", "entry", at.Index, "prescription", at.Prescription.String(), "reason", d.Name)
+	s.config.Log.InfoContext(ctx, "ledger: restored", at.what(), "reason", d.Name)
 }
 
 // Damages lists what is damaged now, by place.
@@ -95,10 +108,7 @@ func (s *Scrubber) Damages() []Damage {
 		all = append(all, d)
 	}
 	slices.SortFunc(all, func(a, b Damage) int {
-		if a.Index != b.Index {
-			return int(min(max(int64(a.Index-b.Index), -1), 1))
-		}
-		return slices.Compare(a.Prescription[:], b.Prescription[:])
+		return cmp.Or(cmp.Compare(a.Index, b.Index), slices.Compare(a.Prescription[:], b.Prescription[:]), slices.Compare(a.Record[:], b.Record[:]))
 	})
 	return all
 }
