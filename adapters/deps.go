@@ -61,6 +61,7 @@ type Reader struct {
 
 // Plain is a record, opened.
 type Plain struct {
+	Err       error // ledger.ErrDamaged: it is fenced off, and of Record only the id is set; else nil
 	Record    ledger.Record
 	Body      []byte
 	Signature string // verdict on its signatures, as in Rx-Signature-Verdict; "" = none was asked for

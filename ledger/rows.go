@@ -28,6 +28,7 @@ type Record struct {
 	Of       ID     // the resource's id: equal to ID for version 1
 	Epoch    uint64
 	Seq      uint64 // intake sequence that brought it
+	Sub      int    // which message of the sequence, and which entry of a batch Bundle; 0 when there is one
 	Sealed   []byte // nil once erased
 	Index    uint64 // its entry
 	ErasedBy uint64 // the entry of its erasure; 0 until then

@@ -3,6 +3,7 @@ package streams
 import (
 	"crypto/rand"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -126,7 +127,8 @@ func (s *sending) message() *nats.Msg {
 	for i, f := range s.flights {
 		messages[i] = f.msg
 	}
-	return encode(Message{ID: hubIDs + parcelKind + "." + rand.Text(), Subject: FactSubject(parcelKind), Body: pack(messages)})
+	return encode(Message{ID: hubIDs + parcelKind + "." + rand.Text(), Subject: FactSubject(parcelKind),
+		Header: nats.Header{headerParts: []string{strconv.Itoa(len(messages))}}, Body: pack(messages)})
 }
 
 // failed ends the sending unless its ack was faster.

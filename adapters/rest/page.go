@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dosewire/dosewire/adapters"
@@ -22,8 +23,8 @@ type delivered struct {
 	verdict string // on the record's signatures; "" = none was asked for
 }
 
-// page opens what it has room for, with one access row for all records. What was erased since, or is
-// no longer the caller's to read, keeps its place with an outcome that says so.
+// page opens what it has room for, with one access row for all records. What was erased since, is
+// damaged or is no longer the caller's to read, keeps its place with an outcome that says so.
 func (s *Service) page(ctx context.Context, who auth.Subject, effects []ledger.Effect) ([]delivered, error) {
 	page, wanted, err := s.fill(ctx, who, effects)
 	if err != nil {
@@ -40,6 +41,10 @@ func (s *Service) page(ctx context.Context, who auth.Subject, effects []ledger.E
 	for i, d := range page {
 		if d.body == nil {
 			p := opened[d.Record]
+			if p.Err != nil {
+				page[i].body = fhir.Outcome([]fhir.Issue{fhir.IssueOf(p.Err)})
+				continue
+			}
 			if page[i].body, err = payload(p.Body, d.Items); err != nil {
 				return nil, err
 			}
@@ -86,7 +91,7 @@ func (s *Service) withheld(ctx context.Context, who auth.Subject, e ledger.Effec
 	if who.Role != auth.Pharmacy || e.Type != streams.TypeMedicationRequest && e.Type != streams.TypeBundle || e.Prescription == (ledger.ID{}) {
 		return nil, nil
 	}
-	if _, err := s.visible(ctx, who, e.Prescription); fault.CodeOf(err) == fault.CodeNotFound {
+	if _, err := s.visible(ctx, who, e.Prescription); fault.CodeOf(err) == fault.CodeNotFound || fault.CodeOf(err) == fault.CodeDamaged {
 		return err, nil
 	} else if err != nil {
 		return nil, err
@@ -99,6 +104,9 @@ func (s *Service) size(ctx context.Context, id ledger.ID) (n int, erased, err er
 	record, err := s.deps.Records.Record(ctx, id)
 	if fault.CodeOf(err) == fault.CodeErased {
 		return 0, err, nil
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		return 0, nil, nil // whoever opens it will say that it is missing
 	}
 	return len(record.Sealed), nil, err
 }

@@ -18,6 +18,7 @@ var directions = map[string][]string{
 	"ledger":                {},
 	"ledger/recorder":       {"ledger", "streams", "fhir", "internal/auth", "internal/directory", "internal/telemetry", "internal/signature"},
 	"ledger/notary":         {"ledger"},
+	"ledger/scrub":          {"ledger"},
 	"ledger/receipt":        {"ledger"},
 	"ledger/collect":        {"ledger"},
 	"ledger/postgres":       {"ledger", "internal/directory", "internal/auth"},

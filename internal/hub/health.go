@@ -39,7 +39,7 @@ func (h *Hub) components(ctx context.Context) []component {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	_, store := h.databases.records.Head(ctx)
-	all := []component{{"hub", self}, {"store", store}, {"broker", h.broker.healthy()}, {"recorder", h.recorder.Healthy()}}
+	all := []component{{"hub", self}, {"store", store}, {"broker", h.broker.healthy()}, {"recorder", h.recorder.Healthy()}, {"ledger", h.scrubber.Healthy()}}
 	if h.notary != nil {
 		all = append(all, component{"notary", h.notary.Healthy()})
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/recorder"
+	"github.com/dosewire/dosewire/ledger/scrub"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -49,6 +50,7 @@ type Hub struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	notary    *notary.Notary // nil = apart
+	scrubber  *scrub.Scrubber
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
 	routes    *adapters.Routes
@@ -142,9 +144,11 @@ func (h *Hub) stages() []stage {
 		{name: "telemetry", close: h.closeTelemetry},
 		{name: "databases", open: h.openDatabases, run: h.keepKeys, close: h.closeDatabases},
 		{name: "notary", grace: notaryGrace, open: h.openNotary, run: h.runNotary},
+		{name: "scrub", open: h.openScrub},
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},
 		{name: "caller", open: h.openCaller, close: h.closeCaller},
+		{name: "watch", run: h.runScrub},
 		{name: "keys", run: h.watchKeys},
 		{name: "adapters", grace: g.Adapters, open: h.openAdapters, run: h.runAdapters},
 		{name: "admin", grace: g.HTTP, run: h.serveAdmin},

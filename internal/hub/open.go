@@ -17,6 +17,7 @@ import (
 	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/postgres"
 	"github.com/dosewire/dosewire/ledger/recorder"
+	"github.com/dosewire/dosewire/ledger/scrub"
 	"github.com/dosewire/dosewire/ledger/sqlite"
 	"github.com/dosewire/dosewire/streams"
 	"github.com/dosewire/dosewire/streams/embedded"
@@ -38,6 +39,7 @@ type records interface {
 	recorder.Store
 	ledger.Reader
 	notary.Source
+	scrub.Source
 	directory.Store
 }
 

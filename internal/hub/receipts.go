@@ -15,6 +15,7 @@ import (
 	"github.com/dosewire/dosewire/internal/hub/admin"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/scrub"
 )
 
 // nextCheckpoint is when to ask again for a receipt: the notary signs once a second, and witnesses
@@ -29,7 +30,7 @@ func (r *Records) Prove(ctx context.Context, who adapters.Reader, id ledger.ID, 
 	if err != nil {
 		return receipt.Receipt{}, err
 	}
-	shown := &opening
+	shown := (*receipt.Opening)(&opening.Opening)
 	if !whole(plain) {
 		shown = nil
 	}
@@ -43,24 +44,31 @@ func (r *Records) Prove(ctx context.Context, who adapters.Reader, id ledger.ID, 
 	return made, nil
 }
 
-// reveal opens a record with its entry.
-func (r *Records) reveal(ctx context.Context, id ledger.ID) (e ledger.Entry, o receipt.Opening, p adapters.Plain, err error) {
-	if p.Record, err = r.Reader.Record(ctx, id); err != nil {
-		return e, o, p, fmt.Errorf("hub: record: %w", err)
+// reveal opens a record with its entry. What is not as it was written is ledger.ErrDamaged.
+func (r *Records) reveal(ctx context.Context, id ledger.ID) (e ledger.Entry, o ledger.Opened, p adapters.Plain, err error) {
+	p.Record, err = r.Reader.Record(ctx, id)
+	at := scrub.Place{Index: p.Record.Index}
+	if errors.Is(err, ledger.ErrErased) || err == nil && p.Record.Sealed == nil {
+		return e, o, p, fmt.Errorf("hub: record: %w", r.erased(ctx, at, p.Record))
+	}
+	if err != nil {
+		return e, o, p, fmt.Errorf("hub: record: %w", r.fence(ctx, scrub.Place{Record: id}, err))
 	}
 	if e, err = r.Reader.Entry(ctx, p.Record.Index); err != nil {
-		return e, o, p, fmt.Errorf("hub: entry: %w", err)
+		return e, o, p, fmt.Errorf("hub: entry: %w", r.fence(ctx, at, err))
 	}
 	if p.Record.Digest() != e.Digest {
-		return e, o, p, &ledger.BadEntry{Index: e.Index, Err: ledger.ErrDigest}
+		return e, o, p, fmt.Errorf("hub: record: %w", r.fence(ctx, at, ledger.ErrDigest))
 	}
 	key, err := r.keys.Key(ctx, p.Record.KeyID)
 	if err != nil {
-		return e, o, p, fmt.Errorf("hub: record key: %w", err)
+		return e, o, p, fmt.Errorf("hub: record key: %w", r.fence(ctx, at, err))
 	}
-	if o, p.Body, err = ledger.Reveal(key, p.Record, &e.Commitment); err != nil {
+	o, err = ledger.OpenAll(key, p.Record, &e.Commitment)
+	if err := r.fence(ctx, at, err); err != nil {
 		return e, o, p, fmt.Errorf("hub: open record: %w", err)
 	}
+	p.Body = o.Plaintext
 	return e, o, p, nil
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,27 +22,28 @@ type Records struct {
 	keys  *ledger.Keyring
 	now   func() time.Time
 	tiles receipt.Tiles // where the notary publishes
+	watch Watch         // hears of damage; nil = nobody
 }
 
 var _ adapters.Records = (*Records)(nil)
 
 // NewRecords reads from r with the keys of k, and proves from tiles.
 func NewRecords(r ledger.Reader, k *ledger.Keyring, now func() time.Time, tiles receipt.Tiles) *Records {
-	return &Records{r, k, now, tiles}
+	return &Records{Reader: r, keys: k, now: now, tiles: tiles}
 }
 
-// Read returns the received bytes of one record. ledger.ErrNotFound, ledger.ErrErased,
-// ledger.ErrSealed; an access that cannot be stored is its error.
+// Read returns the received bytes of one record. ledger.ErrErased, ledger.ErrDamaged; an access that
+// cannot be stored is its error.
 func (r *Records) Read(ctx context.Context, who adapters.Reader, record ledger.ID) (adapters.Plain, error) {
 	all, err := r.ReadAll(ctx, who, []ledger.ID{record})
 	if err != nil {
 		return adapters.Plain{}, err
 	}
-	return all[0], nil
+	return all[0], all[0].Err
 }
 
-// ReadAll is Read for several, in their order, with one access row. It discloses all or nothing. No
-// records need no row.
+// ReadAll is Read for several, in their order, with one access row. It discloses all or nothing, but for
+// what is damaged: that is fenced off alone, with ledger.ErrDamaged in its place. No records need no row.
 func (r *Records) ReadAll(ctx context.Context, who adapters.Reader, records []ledger.ID) ([]adapters.Plain, error) {
 	if len(records) == 0 {
 		return nil, nil
@@ -49,7 +51,9 @@ func (r *Records) ReadAll(ctx context.Context, who adapters.Reader, records []le
 	opened := make([]adapters.Plain, len(records))
 	for i, id := range records {
 		p, err := r.open(ctx, id)
-		if err != nil {
+		if errors.Is(err, ledger.ErrDamaged) {
+			p = adapters.Plain{Record: ledger.Record{ID: id}, Err: err}
+		} else if err != nil {
 			return nil, err
 		}
 		opened[i] = p
@@ -60,24 +64,16 @@ func (r *Records) ReadAll(ctx context.Context, who adapters.Reader, records []le
 	return opened, nil
 }
 
+// open compares a record with its entry before it decrypts it, and with its commitment after.
 func (r *Records) open(ctx context.Context, id ledger.ID) (adapters.Plain, error) {
-	record, err := r.Reader.Record(ctx, id)
+	_, opened, p, err := r.reveal(ctx, id)
 	if err != nil {
-		return adapters.Plain{}, fmt.Errorf("hub: record: %w", err)
+		return adapters.Plain{}, err
 	}
-	key, err := r.keys.Key(ctx, record.KeyID)
-	if err != nil {
-		return adapters.Plain{}, fmt.Errorf("hub: record key: %w", err)
-	}
-	opened, err := ledger.OpenAll(key, record, nil)
-	if err != nil {
+	if p.Signature, err = signature.VerdictOf(opened.Evidence); err != nil {
 		return adapters.Plain{}, fmt.Errorf("hub: open record: %w", err)
 	}
-	verdict, err := signature.VerdictOf(opened.Evidence)
-	if err != nil {
-		return adapters.Plain{}, fmt.Errorf("hub: open record: %w", err)
-	}
-	return adapters.Plain{Record: record, Body: opened.Plaintext, Signature: verdict}, nil
+	return p, nil
 }
 
 // disclose stores who is about to read what.

@@ -14,12 +14,14 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/scrub"
 )
 
 // shelf is a Reader of a few records. Calls of anything else end the test.
 type shelf struct {
 	ledger.Reader
 	records  map[ledger.ID]ledger.Record
+	entries  []ledger.Entry
 	accesses []ledger.Access
 	refuse   error // of InsertAccess
 }
@@ -30,6 +32,21 @@ func (s *shelf) Record(_ context.Context, id ledger.ID) (ledger.Record, error) {
 		return r, ledger.ErrNotFound
 	}
 	return r, nil
+}
+
+func (s *shelf) Entry(_ context.Context, index uint64) (ledger.Entry, error) {
+	if index >= uint64(len(s.entries)) {
+		return ledger.Entry{}, ledger.ErrNotFound
+	}
+	return s.entries[index], nil
+}
+
+// empty takes a record's content and adds an entry that says why.
+func (s *shelf) empty(id ledger.ID, kind ledger.Kind) {
+	r := s.records[id]
+	r.Sealed, r.KeyID, r.ErasedBy = nil, ledger.ID{}, uint64(len(s.entries))
+	s.records[id] = r
+	s.entries = append(s.entries, ledger.Entry{Kind: kind, Index: r.ErasedBy})
 }
 
 func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
@@ -116,9 +133,12 @@ func library(t *testing.T) (*Records, *shelf, []ledger.ID) {
 	var ids []ledger.ID
 	for _, body := range []string{"first", "second"} {
 		r := ledger.Record{ID: newID(t), Org: org, KeyID: patients[0].KeyID, Type: "MedicationRequest", Version: 1}
-		if _, err := ledger.Seal(patients[0], &r, []byte(body)); err != nil {
+		commitment, err := ledger.Seal(patients[0], &r, []byte(body))
+		if err != nil {
 			t.Fatal(err)
 		}
+		r.Index = uint64(len(s.entries))
+		s.entries = append(s.entries, ledger.Entry{Index: r.Index, Digest: r.Digest(), Commitment: commitment})
 		s.records[r.ID] = r
 		ids = append(ids, r.ID)
 	}
@@ -158,14 +178,9 @@ func TestNothingLeavesWithoutAnAccessRow(t *testing.T) {
 		want   error
 	}{
 		"the row cannot be stored": {patient, func(s *shelf, _ []ledger.ID) { s.refuse = fault.Of(fault.CodeUnavailable) }, fault.Of(fault.CodeUnavailable)},
-		"one record is not there":  {patient, func(s *shelf, ids []ledger.ID) { delete(s.records, ids[1]) }, ledger.ErrNotFound},
-		"one record is tampered with": {patient, func(s *shelf, ids []ledger.ID) {
-			r := s.records[ids[1]]
-			r.Sealed[40] ^= 1
-		}, ledger.ErrSealed},
-		"nobody reads":      {adapters.Reader{Action: "read"}, func(*shelf, []ledger.ID) {}, fault.New(fault.Internal, "hub: a reader is an organisation or a patient")},
-		"two read as one":   {adapters.Reader{Org: newID(t), Patient: newID(t)}, func(*shelf, []ledger.ID) {}, fault.New(fault.Internal, "hub: a reader is an organisation or a patient")},
-		"the key is erased": {patient, func(s *shelf, ids []ledger.ID) { r := s.records[ids[0]]; r.Sealed = nil; s.records[ids[0]] = r }, ledger.ErrErased},
+		"nobody reads":             {adapters.Reader{Action: "read"}, func(*shelf, []ledger.ID) {}, fault.New(fault.Internal, "hub: a reader is an organisation or a patient")},
+		"two read as one":          {adapters.Reader{Org: newID(t), Patient: newID(t)}, func(*shelf, []ledger.ID) {}, fault.New(fault.Internal, "hub: a reader is an organisation or a patient")},
+		"one is erased":            {patient, func(s *shelf, ids []ledger.ID) { s.empty(ids[0], ledger.KindErasure) }, ledger.ErrErased},
 	} {
 		t.Run(name, func(t *testing.T) {
 			records, s, ids := library(t)
@@ -185,5 +200,57 @@ func TestReadingNothingLeavesNoRow(t *testing.T) {
 	records, s, _ := library(t)
 	if plain, err := records.ReadAll(t.Context(), adapters.Reader{Patient: newID(t)}, nil); err != nil || plain != nil || len(s.accesses) != 0 {
 		t.Errorf("%v, %v, %d rows", plain, err, len(s.accesses))
+	}
+}
+
+// alarms is a Watch that remembers.
+type alarms struct{ names []string }
+
+func (a *alarms) Report(_ context.Context, _ scrub.Place, err error) {
+	a.names = append(a.names, scrub.AlarmName(err))
+}
+func (a *alarms) Restored(context.Context, scrub.Place) {}
+
+// TestDamageIsFencedOffAlone: what is damaged is refused by a name of its own, with an alarm; what is
+// beside it is served.
+func TestDamageIsFencedOffAlone(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(*shelf, ledger.ID)
+		want   error
+		alarm  string
+	}{
+		"row missing": {func(s *shelf, id ledger.ID) { delete(s.records, id) }, ledger.ErrMissing, "missing"},
+		"ciphertext":  {func(s *shelf, id ledger.ID) { s.records[id].Sealed[40] ^= 1 }, ledger.ErrDigest, "digest"},
+		"header": {func(s *shelf, id ledger.ID) {
+			r := s.records[id]
+			r.Org[0] ^= 1
+			s.records[id] = r
+		}, ledger.ErrDigest, "digest"},
+		"emptied, and no erasure says so": {func(s *shelf, id ledger.ID) { s.empty(id, ledger.KindStatement) }, ledger.ErrErasure, "erasure"},
+		"entry missing":                   {func(s *shelf, id ledger.ID) { s.entries = s.entries[:1] }, ledger.ErrMissing, "missing"},
+		"row and entry agree, the plaintext is another": {func(s *shelf, id ledger.ID) {
+			s.entries[1].Commitment[0] ^= 1
+		}, ledger.ErrSealed, "sealed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			records, s, ids := library(t)
+			var heard alarms
+			records.WatchedBy(&heard)
+			row.change(s, ids[1])
+			who := adapters.Reader{Patient: newID(t), Action: "read"}
+			plain, err := records.ReadAll(t.Context(), who, ids)
+			if err != nil || len(plain) != 2 || string(plain[0].Body) != "first" || plain[1].Body != nil {
+				t.Fatalf("%d records, %v", len(plain), err)
+			}
+			_, alone := records.Read(t.Context(), who, ids[1])
+			for _, err := range []error{plain[1].Err, alone} {
+				if !errors.Is(err, ledger.ErrDamaged) || !errors.Is(err, row.want) || fault.KindOf(err) != fault.Tampered || fault.CodeOf(err) != fault.CodeDamaged {
+					t.Errorf("damaged: %v, want %v", err, row.want)
+				}
+			}
+			if len(heard.names) != 2 || heard.names[0] != row.alarm {
+				t.Errorf("alarms: %v, want %s", heard.names, row.alarm)
+			}
+		})
 	}
 }

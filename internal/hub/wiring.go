@@ -80,7 +80,8 @@ func (h *Hub) closeBroker() error {
 // openRecorder waits for the lease and makes sure that everybody can receive.
 func (h *Hub) openRecorder(ctx context.Context) (err error) {
 	h.recorder, err = recorder.Open(ctx, recorder.Config{
-		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge, Policy: h.config.Prescriptions.policy(),
+		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge, Damaged: h.damaged,
+		Policy: h.config.Prescriptions.policy(),
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,
@@ -133,7 +134,7 @@ func (h *Hub) openAdapters(context.Context) error {
 func (h *Hub) deps(name string) adapters.Deps {
 	return adapters.Deps{
 		Log: h.log.With(telemetry.Adapter(name)), Now: time.Now, BaseURL: h.URL(), Routes: h.routes, Auth: h.verifier,
-		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, receipt.TilesAt(h.config.Ledger.Tiles)),
+		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, receipt.TilesAt(h.config.Ledger.Tiles)).WatchedBy(h.scrubber),
 		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.trustPolicy, Healthy: h.recorder.Healthy,
 	}
 }

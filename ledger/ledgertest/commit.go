@@ -290,6 +290,7 @@ func Fill(t testing.TB, s Store, n int) ledger.Head {
 		t.Fatalf("InsertAccess: %v", err)
 	}
 	b = newBatch(h)
+	b.To.Seq = h.Seq // no message brings it
 	i := b.entry(ledger.KindAccess, sha256.Sum256(a.Bytes()), ledger.Hash{})
 	b.Accesses = append(b.Accesses, ledger.AccessIndex{ID: a.ID, Index: i})
 	b.statement(ledger.KindStatement, "a change of policy")
@@ -307,10 +308,11 @@ func Extend(t testing.TB, s Store, head ledger.Head, n int) ledger.Head {
 // Origin is the origin under which Fill begins its chain.
 const Origin = origin
 
-// full adds n messages as the recorder writes them: record, entry, message, prescription, two effects.
+// full adds n messages of one sequence as the recorder writes them: record, entry, message, prescription,
+// two effects.
 func full(b *batch, n, size int) {
-	for range n {
-		r := b.record(size)
+	for i := range n {
+		r := b.record(size, func(r *ledger.Record) { r.Sub = i << 20 })
 		p := b.prescription(r)
 		b.Messages = append(b.Messages, ledger.Message{Key: key(r.Org), Body: randomHash(), Record: r.ID,
 			Answer: []byte(`{"status":201,"resources":[{"type":"MedicationRequest","status":201}]}`), Seq: b.To.Seq})

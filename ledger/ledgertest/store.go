@@ -14,6 +14,7 @@ type Store interface {
 	ledger.Reader
 	ledger.Eraser
 	directory.Store
+	Audit
 	// SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
 	// changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
 	SetOrigin(ctx context.Context, origin string) error
@@ -70,6 +71,10 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"Erasure", testErasure},
 		{"Holds", testHolds},
 		{"Quarantine", testQuarantine},
+		{"Accounts", testAccounts},
+		{"Strays", testStrays},
+		{"AllPrescriptions", testAllPrescriptions},
+		{"Page", testPage},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

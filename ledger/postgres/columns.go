@@ -103,7 +103,7 @@ func (s timeInto) ScanInt64(v pgtype.Int8) error {
 	return nil
 }
 
-// collect reads all rows.
+// collect reads all rows, or those before an error.
 func collect[T any](rows pgx.Rows, err error, read func(pgx.Rows) (T, error)) (all []T, _ error) {
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func collect[T any](rows pgx.Rows, err error, read func(pgx.Rows) (T, error)) (a
 	for rows.Next() {
 		v, err := read(rows)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		all = append(all, v)
 	}

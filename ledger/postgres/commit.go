@@ -47,8 +47,8 @@ func queueLedger(q *statements, b *ledger.Batch) {
 			blobs(encoded, func(r *[ledger.EntrySize]byte) []byte { return r[:] }))
 	}
 	if rows := b.Records; len(rows) > 0 {
-		q.add("record", `INSERT INTO record (idx, seq, epoch, version, id, org, of, key_id, type, sealed)
-		  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::bytea[])`,
+		q.add("record", `INSERT INTO record (idx, seq, epoch, version, id, org, of, key_id, type, sealed, sub)
+		  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::bytea[], $11::bigint[])`,
 			bigints(rows, func(r *ledger.Record) uint64 { return r.Index }),
 			bigints(rows, func(r *ledger.Record) uint64 { return r.Seq }),
 			bigints(rows, func(r *ledger.Record) uint64 { return r.Epoch }),
@@ -58,7 +58,8 @@ func queueLedger(q *statements, b *ledger.Batch) {
 			ids(rows, func(r *ledger.Record) *ledger.ID { return &r.Of }),
 			ids(rows, func(r *ledger.Record) *ledger.ID { return &r.KeyID }),
 			texts(rows, func(r *ledger.Record) string { return r.Type }),
-			blobs(rows, func(r *ledger.Record) []byte { return r.Sealed }))
+			blobs(rows, func(r *ledger.Record) []byte { return r.Sealed }),
+			bigints(rows, func(r *ledger.Record) uint64 { return uint64(r.Sub) }))
 	}
 	if rows := b.Statements; len(rows) > 0 {
 		q.add("statement", `INSERT INTO statement (idx, text) SELECT * FROM unnest($1::bigint[], $2::text[])`,

@@ -11,10 +11,10 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.idx, coalesce(r.erased_by, 0)`
+const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sub, r.sealed, r.idx, coalesce(r.erased_by, 0)`
 
 func scanRecord(row pgx.Row) (r ledger.Record, err error) {
-	err = row.Scan(idInto{&r.ID}, idInto{&r.Org}, idInto{&r.KeyID}, &r.Type, &r.Version, idInto{&r.Of}, &r.Epoch, &r.Seq, &r.Sealed, &r.Index, &r.ErasedBy)
+	err = row.Scan(idInto{&r.ID}, idInto{&r.Org}, idInto{&r.KeyID}, &r.Type, &r.Version, idInto{&r.Of}, &r.Epoch, &r.Seq, &r.Sub, &r.Sealed, &r.Index, &r.ErasedBy)
 	return r, err
 }
 
@@ -96,15 +96,15 @@ const rowsAtOnce = 1000
 func (s *Store) Rows(ctx context.Context, from uint64) iter.Seq2[ledger.Row, error] {
 	return func(yield func(ledger.Row, error) bool) {
 		for {
-			page, err := s.page(ctx, from)
-			if err != nil {
-				yield(ledger.Row{}, refuse(err, "read ledger"))
-				return
-			}
+			page, err := s.Page(ctx, from, rowsAtOnce)
 			for _, r := range page {
 				if !yield(r, nil) {
 					return
 				}
+			}
+			if err != nil {
+				yield(ledger.Row{}, err)
+				return
 			}
 			if len(page) < rowsAtOnce {
 				return
@@ -114,12 +114,15 @@ func (s *Store) Rows(ctx context.Context, from uint64) iter.Seq2[ledger.Row, err
 	}
 }
 
-func (s *Store) page(ctx context.Context, from uint64) ([]ledger.Row, error) {
+// Page returns entries from index from on in order, at most limit, each with the row it covers; with an
+// error, those before it.
+func (s *Store) Page(ctx context.Context, from uint64, limit int) ([]ledger.Row, error) {
 	const q = `SELECT l.idx, l.entry, ` + recordColumns + `, a.id, a.org, a.patient, a.client, a.person, a.purpose, a.action, a.records, a.time, s.text
 	  FROM ledger l LEFT JOIN record r ON r.idx = l.idx LEFT JOIN access a ON a.idx = l.idx LEFT JOIN statement s ON s.idx = l.idx
 	  WHERE l.idx >= $1 ORDER BY l.idx LIMIT $2`
-	rows, err := s.pool.Query(ctx, q, int64(from), rowsAtOnce)
-	return collect(rows, err, scanRow)
+	rows, err := s.pool.Query(ctx, q, position(from), max(limit, 0))
+	all, err := collect(rows, err, scanRow)
+	return all, refuse(err, "read ledger")
 }
 
 // scanRow reads one line of the walk: the entry and whichever row it covers.
@@ -129,9 +132,10 @@ func scanRow(rows pgx.Rows) (ledger.Row, error) {
 		entry, sealed, ids                    []byte
 		rid, org, key, of, aid, aorg, apat, c pgtype.UUID
 		kind, person, purpose, action, text   pgtype.Text
-		version, epoch, seq, ridx, erased, at pgtype.Int8
+		version, epoch, seq, sub, ridx        pgtype.Int8
+		erased, at                            pgtype.Int8
 	)
-	err := rows.Scan(&index, &entry, &rid, &org, &key, &kind, &version, &of, &epoch, &seq, &sealed, &ridx, &erased,
+	err := rows.Scan(&index, &entry, &rid, &org, &key, &kind, &version, &of, &epoch, &seq, &sub, &sealed, &ridx, &erased,
 		&aid, &aorg, &apat, &c, &person, &purpose, &action, &ids, &at, &text)
 	if err != nil {
 		return ledger.Row{}, err
@@ -140,9 +144,12 @@ func scanRow(rows pgx.Rows) (ledger.Row, error) {
 	if row.Entry, err = ledger.Parse(entry); err != nil {
 		return ledger.Row{}, &ledger.BadEntry{Index: uint64(index), Err: err}
 	}
+	if row.Entry.Index != uint64(index) {
+		return ledger.Row{}, &ledger.BadEntry{Index: uint64(index), Err: ledger.ErrChain}
+	}
 	if rid.Valid {
 		row.Record = &ledger.Record{ID: rid.Bytes, Org: org.Bytes, KeyID: key.Bytes, Type: kind.String, Version: int(version.Int64), Of: of.Bytes,
-			Epoch: uint64(epoch.Int64), Seq: uint64(seq.Int64), Sealed: sealed, Index: uint64(ridx.Int64), ErasedBy: uint64(erased.Int64)}
+			Epoch: uint64(epoch.Int64), Seq: uint64(seq.Int64), Sub: int(sub.Int64), Sealed: sealed, Index: uint64(ridx.Int64), ErasedBy: uint64(erased.Int64)}
 	}
 	if aid.Valid {
 		row.Access = &ledger.Access{ID: aid.Bytes, Org: aorg.Bytes, Patient: apat.Bytes, Client: c.Bytes, Person: person.String,

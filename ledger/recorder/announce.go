@@ -14,7 +14,6 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
-	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -308,7 +307,9 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 			if errors.Is(err, ledger.ErrErased) {
 				continue // nothing is left to deliver
 			}
-			if err != nil {
+			if errors.Is(err, ledger.ErrDamaged) {
+				m = a.instead(ctx, e, err)
+			} else if err != nil {
 				return err
 			}
 			messages = append(messages, m)
@@ -369,6 +370,18 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), e.Type, subject.String()), Header: h, Body: payload}, nil
 }
 
+// instead is what a receiver gets in the place of a delivery that is fenced off: an outcome that says so.
+// Restored, it is there over REST under the same number.
+func (a *announcer) instead(ctx context.Context, e announcement, err error) streams.Message {
+	a.r.log.ErrorContext(ctx, "delivery fenced off", "delivery", e.Number, "kind", fault.KindOf(err).String(), "error", err)
+	number := strconv.FormatUint(e.Number, 10)
+	h := nats.Header{}
+	h.Set(streams.HeaderDelivery, number)
+	h.Set(streams.HeaderCause, strconv.FormatUint(e.Seq, 10))
+	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), "OperationOutcome", e.Record.String()),
+		Header: h, Body: fhir.Outcome([]fhir.Issue{fhir.IssueOf(ledger.ErrDamaged)})}
+}
+
 // leaf is the leaf hash of the entry behind an effect, hex: with the index, what its receiver can later
 // ask a receipt for.
 func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
@@ -377,7 +390,7 @@ func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
 	}
 	entry, err := a.r.deps.Reader.Entry(ctx, e.Index)
 	if err != nil {
-		return "", fmt.Errorf("recorder: entry of a delivery: %w", err)
+		return "", fmt.Errorf("recorder: entry of a delivery: %w", missingOr(err))
 	}
 	leaf := entry.Leaf()
 	return hex.EncodeToString(leaf[:]), nil
@@ -390,7 +403,7 @@ func (a *announcer) payload(ctx context.Context, e announcement) (body []byte, v
 	case e.Body != nil:
 		return e.Body, "", nil
 	case e.body == nil:
-		if e.body, e.verdict, err = a.open(ctx, e.Record); err != nil {
+		if e.body, e.verdict, err = a.opened(ctx, e.Record); err != nil {
 			return nil, "", err
 		}
 	}
@@ -399,21 +412,4 @@ func (a *announcer) payload(ctx context.Context, e announcement) (body []byte, v
 	}
 	body, err = fhir.Slice(e.body, e.Items)
 	return body, e.verdict, err
-}
-
-func (a *announcer) open(ctx context.Context, id ledger.ID) (body []byte, verdict string, err error) {
-	rec, err := a.r.deps.Reader.Record(ctx, id)
-	if err != nil {
-		return nil, "", fmt.Errorf("recorder: announce record: %w", err)
-	}
-	key, err := a.r.deps.Keys.Key(ctx, rec.KeyID)
-	if err != nil {
-		return nil, "", fmt.Errorf("recorder: announce key: %w", err)
-	}
-	opened, err := ledger.OpenAll(key, rec, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	verdict, err = signature.VerdictOf(opened.Evidence)
-	return opened.Plaintext, verdict, err
 }

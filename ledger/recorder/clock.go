@@ -66,6 +66,9 @@ func (c *clock) look(ctx context.Context) error {
 	}
 	facts := make([]streams.Message, 0, len(due))
 	for _, p := range due {
+		if c.r.intact(ctx, p) != nil {
+			continue // fenced off: nothing is decided about it until it is restored
+		}
 		facts = append(facts, factOf(FactDue, p.ID.String()+"."+strconv.FormatInt(p.DueAt, 10), DueFact{p.ID.String()}))
 	}
 	if time.Since(c.silence) >= silentEvery {

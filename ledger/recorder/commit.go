@@ -25,7 +25,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 	for _, u := range units {
 		key, err := r.keyFor(ctx, u)
 		if err != nil {
-			return fmt.Errorf("recorder: key: %w", err)
+			return fmt.Errorf("recorder: key: %w", fenced(err))
 		}
 		u.patient = key
 	}
@@ -107,6 +107,7 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 		if err != nil {
 			return nil, fmt.Errorf("recorder: state: %w", err)
 		}
+		mark(r.deps.Keys, &row)
 		b.Prescriptions = append(b.Prescriptions, row)
 	}
 	for key := range v.dispenses {

@@ -356,7 +356,8 @@ func (t *draft) finish() {
 	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}
 	u.result.patient, u.result.statement, u.result.passing = t.patient, t.statement, t.passing
-	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id, Seq: u.message.Seq}
+	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id,
+		Seq: u.message.Seq, Sub: u.place()}
 	if u.kind == "" && len(t.resources) == 1 && !t.conflict && t.resources[0].Version > 0 {
 		u.result.record.Of = parseID(t.resources[0].ID)
 		u.result.record.Version = t.resources[0].Version

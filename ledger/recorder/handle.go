@@ -28,7 +28,7 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 			}
 			continue
 		case fault.Conflict, fault.Tampered:
-			if err != nil {
+			if err != nil && !errors.Is(err, ledger.ErrDamaged) {
 				return err
 			}
 		}
@@ -44,6 +44,9 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 			}
 			messages = messages[half:]
 		default:
+			if broken := r.ends(ctx, r.head); broken != nil {
+				return broken // it is not the message
+			}
 			r.log.ErrorContext(ctx, "message quarantined", "seq", messages[0].Seq, "kind", fault.KindOf(err).String(), "error", err)
 			return r.isolate(ctx, &messages[0])
 		}
@@ -170,7 +173,7 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	}
 	found, err := r.deps.Keys.Patients(ctx, refs)
 	if err != nil {
-		return fmt.Errorf("recorder: patients: %w", err)
+		return fmt.Errorf("recorder: patients: %w", fenced(err))
 	}
 	for i, u := range of {
 		u.patient, u.keyed = found[i], true

@@ -9,7 +9,6 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
-	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -52,6 +51,7 @@ func patientKeys(k *ledger.Keyring, org ledger.ID, s fhir.Subject) []ledger.Key 
 // what the messages before have done.
 type view struct {
 	ledger.Have
+	intact func(ledger.Prescription) error // of a row that was loaded
 	states map[ledger.ID]*prescription
 	dirty  []ledger.ID // in order of first change
 
@@ -92,6 +92,7 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 		return nil, fmt.Errorf("recorder: load: %w", err)
 	}
 	v := newView(have)
+	v.intact = func(p ledger.Prescription) error { return r.intact(ctx, p) }
 	if missing := v.missing(); len(missing) > 0 {
 		more, err := r.deps.Store.Load(ctx, ledger.Want{Prescriptions: missing})
 		if err != nil {
@@ -268,8 +269,11 @@ func (v *view) prescription(id ledger.ID) (*prescription, error) {
 		return nil, nil
 	}
 	p := &prescription{row: row}
+	if err := v.intact(row); err != nil {
+		return nil, err
+	}
 	if err := json.Unmarshal(row.State, &p.state); err != nil {
-		return nil, fault.New(fault.Tampered, "recorder: stored prescription state").Wrap(err)
+		return nil, ledger.ErrDamaged.Wrap(ledger.ErrState)
 	}
 	v.states[id] = p
 	return p, nil

@@ -36,6 +36,9 @@ type Config struct {
 	Validate  func(*fhir.Document) []fhir.Issue // fhir.Validate
 	Policy    Policy
 	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
+	// Damaged is told of stored data that is not what was written, as it is met: the record of an entry,
+	// or a prescription's state when its id is not zero. nil = nobody is.
+	Damaged func(ctx context.Context, index uint64, prescription ledger.ID, err error)
 }
 
 // Deps is what a recorder works on. All fields are required but Examined.
@@ -144,6 +147,9 @@ func (c *Config) setDefaults() {
 	if c.Validate == nil {
 		c.Validate = fhir.Validate
 	}
+	if c.Damaged == nil {
+		c.Damaged = func(context.Context, uint64, ledger.ID, error) {}
+	}
 	if c.Fault == nil {
 		c.Fault = func(string, uint64) error { return nil }
 	}
@@ -170,6 +176,9 @@ func (r *Recorder) lead(ctx context.Context) error {
 func (r *Recorder) acquire(ctx context.Context) error {
 	for waiting := false; ; waiting = true {
 		head, now, err := r.deps.Store.Acquire(ctx, r.head.Term)
+		if err == nil {
+			err = r.continues(ctx, head)
+		}
 		switch {
 		case err == nil:
 			r.head = head

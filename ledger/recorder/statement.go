@@ -48,4 +48,6 @@ func linkStatement(b *ledger.Batch, u *unit, at time.Time) {
 	b.Statements = append(b.Statements, ledger.Statement{Index: index, Text: res.statement})
 	answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
 	b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Answer: answer, Seq: u.message.Seq})
+	// no record accounts for the sequence, so this does
+	b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
 }

@@ -22,7 +22,7 @@ func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 		sql  string
 	}{
 		{&s.entry, `INSERT INTO ledger (idx, entry, leaf) VALUES (?, ?, ?)`},
-		{&s.record, `INSERT INTO record (idx, id, org, of, version, epoch, seq, type, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.record, `INSERT INTO record (idx, id, org, of, version, epoch, seq, sub, type, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.statement, `INSERT INTO statement (idx, text) VALUES (?, ?)`},
 		{&s.access, `UPDATE access SET idx = ?2 WHERE id = ?1 AND idx IS NULL`},
 		{&s.message, `INSERT INTO message (org, hash, body, record, seq, answer) VALUES (?, ?, ?, ?, ?, ?)`},
@@ -75,7 +75,7 @@ func (s *inserts) batch(ctx context.Context, tx *sql.Tx, b *ledger.Batch) error 
 		add(e.Index, raw[:], leaf[:])
 	})
 	each(w, "records", s.record, b.Records, func(r *ledger.Record, add add) {
-		add(r.Index, r.ID[:], r.Org[:], r.Of[:], r.Version, r.Epoch, r.Seq, r.Type, r.KeyID[:], blob(r.Sealed))
+		add(r.Index, r.ID[:], r.Org[:], r.Of[:], r.Version, r.Epoch, r.Seq, r.Sub, r.Type, r.KeyID[:], blob(r.Sealed))
 	})
 	each(w, "statements", s.statement, b.Statements, func(t *ledger.Statement, add add) {
 		add(t.Index, t.Text)

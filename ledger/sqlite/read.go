@@ -30,21 +30,23 @@ func scan(ctx context.Context, q querier, each func(*sql.Rows) error, query stri
 	return rows.Err()
 }
 
-// list collects the rows of a query.
+// list collects the rows of a query, or those before an error.
 func list[T any](ctx context.Context, s *Store, what string, read func(row) (T, error), query string, args ...any) ([]T, error) {
 	var all []T
 	err := scan(ctx, s.read, func(rows *sql.Rows) error {
 		v, err := read(rows)
-		all = append(all, v)
+		if err == nil {
+			all = append(all, v)
+		}
 		return err
 	}, query, args...)
 	return all, refuse(err, what)
 }
 
-const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.idx, coalesce(r.erased_by, 0)`
+const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sub, r.sealed, r.idx, coalesce(r.erased_by, 0)`
 
 func scanRecord(src row) (r ledger.Record, err error) {
-	err = src.Scan(&r.ID, &r.Org, &r.KeyID, &r.Type, &r.Version, &r.Of, &r.Epoch, &r.Seq, &r.Sealed, &r.Index, &r.ErasedBy)
+	err = src.Scan(&r.ID, &r.Org, &r.KeyID, &r.Type, &r.Version, &r.Of, &r.Epoch, &r.Seq, &r.Sub, &r.Sealed, &r.Index, &r.ErasedBy)
 	return r, err
 }
 

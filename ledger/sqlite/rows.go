@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"iter"
 
 	"github.com/dosewire/dosewire/ledger"
@@ -13,7 +12,7 @@ import (
 const pageSize = 256
 
 const selectRows = `SELECT l.idx, l.entry,
-    r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.erased_by,
+    r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sub, r.sealed, r.erased_by,
     a.id, a.org, a.patient, a.client, a.person, a.purpose, a.action, a.records, a.time, s.text
   FROM ledger l LEFT JOIN record r ON r.idx = l.idx LEFT JOIN access a ON a.idx = l.idx LEFT JOIN statement s ON s.idx = l.idx
   WHERE l.idx >= ? ORDER BY l.idx LIMIT ?`
@@ -22,7 +21,7 @@ const selectRows = `SELECT l.idx, l.entry,
 func (s *Store) Rows(ctx context.Context, from uint64) iter.Seq2[ledger.Row, error] {
 	return func(yield func(ledger.Row, error) bool) {
 		for next := from; ; {
-			page, last, err := s.page(ctx, next)
+			page, err := s.Page(ctx, next, pageSize)
 			for i := range page {
 				if !yield(page[i], nil) {
 					return
@@ -35,32 +34,25 @@ func (s *Store) Rows(ctx context.Context, from uint64) iter.Seq2[ledger.Row, err
 			if len(page) < pageSize {
 				return
 			}
-			next = last + 1
+			next = page[len(page)-1].Entry.Index + 1
 		}
 	}
 }
 
-// page returns up to pageSize rows, and what could be read before an error.
-func (s *Store) page(ctx context.Context, from uint64) (page []ledger.Row, last uint64, err error) {
-	err = scan(ctx, s.read, func(rows *sql.Rows) error {
-		row, idx, err := scanRow(rows)
-		if err != nil {
-			return err
-		}
-		page, last = append(page, row), uint64(idx)
-		return nil
-	}, selectRows, int64(min(from, 1<<63-1)), pageSize)
-	return page, last, refuse(err, "read ledger")
+// Page returns entries from index from on in order, at most limit, each with the row it covers; with an
+// error, those before it.
+func (s *Store) Page(ctx context.Context, from uint64, limit int) ([]ledger.Row, error) {
+	return list(ctx, s, "read ledger", scanRow, selectRows, position(from), max(limit, 0))
 }
 
 // joined holds the columns of an outer join: all nil where there is no such row.
 type joined struct {
 	record struct {
-		id, org, keyID, of  ledger.ID
-		kind                *string
-		version, epoch, seq *int64
-		erased              *int64
-		sealed              []byte
+		id, org, keyID, of       ledger.ID
+		kind                     *string
+		version, epoch, seq, sub *int64
+		erased                   *int64
+		sealed                   []byte
 	}
 	access struct {
 		id, org, patient, client ledger.ID
@@ -71,24 +63,25 @@ type joined struct {
 	text *string
 }
 
-func scanRow(rows *sql.Rows) (row ledger.Row, idx int64, err error) {
+func scanRow(rows row) (row ledger.Row, err error) {
 	var (
+		idx   int64
 		entry []byte
 		j     joined
 	)
 	r, a := &j.record, &j.access
 	err = rows.Scan(&idx, &entry,
-		&r.id, &r.org, &r.keyID, &r.kind, &r.version, &r.of, &r.epoch, &r.seq, &r.sealed, &r.erased,
+		&r.id, &r.org, &r.keyID, &r.kind, &r.version, &r.of, &r.epoch, &r.seq, &r.sub, &r.sealed, &r.erased,
 		&a.id, &a.org, &a.patient, &a.client, &a.person, &a.purpose, &a.action, &a.records, &a.time, &j.text)
 	if err != nil {
-		return row, idx, err
+		return row, err
 	}
 	if row.Entry, err = entryOf(idx, entry); err != nil {
-		return row, idx, err
+		return row, err
 	}
 	if r.kind != nil {
 		row.Record = &ledger.Record{ID: r.id, Org: r.org, KeyID: r.keyID, Type: *r.kind, Version: int(*r.version), Of: r.of,
-			Epoch: uint64(*r.epoch), Seq: uint64(*r.seq), Sealed: r.sealed, Index: uint64(idx)}
+			Epoch: uint64(*r.epoch), Seq: uint64(*r.seq), Sub: int(*r.sub), Sealed: r.sealed, Index: uint64(idx)}
 		if r.erased != nil {
 			row.Record.ErasedBy = uint64(*r.erased)
 		}
@@ -100,5 +93,5 @@ func scanRow(rows *sql.Rows) (row ledger.Row, idx int64, err error) {
 	if j.text != nil {
 		row.Statement = &ledger.Statement{Index: uint64(idx), Text: *j.text}
 	}
-	return row, idx, nil
+	return row, nil
 }
