@@ -73,6 +73,9 @@ func (s State) receiver() string {
 	return s.Pharmacy
 }
 
+// With is the pharmacy that has the prescription now: the holder, else where it is routed; "" = none.
+func (s State) With() string { return s.receiver() }
+
 // take gives the free fill to org under the next claim number.
 func (d *step) take(phase Phase, lease time.Duration) {
 	d.Phase, d.Holder, d.Dispense, d.Part = phase, d.e.Org, d.e.Dispense, false

@@ -14,6 +14,7 @@ type Step struct {
 	Kind    Kind       `json:"kind"`           // what the message meant
 	Record  string     `json:"record"`         // reference of the message that brought it
 	By      string     `json:"by,omitempty"`   // organisation; "" = the hub or the patient
+	With    string     `json:"with,omitempty"` // pharmacy that has it after it: the holder, else where it is routed
 	Status  string     `json:"status"`         // State.Status after it
 	Code    fault.Code `json:"code,omitempty"` // that qualifies it; "" = none
 }
@@ -50,6 +51,18 @@ func (t Trail) Said(version int) (said Step, ok bool) {
 		}
 	}
 	return said, ok
+}
+
+// Seen is what a pharmacy may know of the trail: from the step that first brought it the prescription, and
+// without what was another's.
+func (t Trail) Seen(pharmacy string) (seen Trail) {
+	for _, s := range t {
+		own := s.By == pharmacy || s.With == pharmacy
+		if own || len(seen) > 0 && s.With == "" {
+			seen = append(seen, s)
+		}
+	}
+	return seen
 }
 
 // Of is the step that made a version.
