@@ -46,14 +46,6 @@ func (s *Service) ReadTask() http.Handler {
 	})
 }
 
-// NoTaskHistory answers GET Task/{id}/_history and its vread: a Task is how a prescription stands now, and
-// what it was is in the prescription's history.
-func (s *Service) NoTaskHistory() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		adapters.Refuse(w, fault.Of(fault.CodeNotServed))
-	})
-}
-
 // task is what a Task is made of, before the disclosure is stored.
 type task struct {
 	known
