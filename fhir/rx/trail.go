@@ -32,12 +32,13 @@ type Kept struct {
 // maxSteps bounds a trail. A pharmacy may say on-hold as often as it likes.
 const maxSteps = 256
 
-// Add is the trail with one step more, in memory of its own. Of a trail that is full the oldest step but
-// the first goes: the issue stays.
+// Add is the trail with one step more, in memory of its own. Of a trail that is full the oldest step goes
+// that brought no text; the issue stays.
 func (t Trail) Add(s Step) Trail {
 	t = slices.Clone(t)
 	if len(t) >= maxSteps {
-		t = slices.Delete(t, 1, 2+len(t)-maxSteps)
+		i := max(1, slices.IndexFunc(t, func(s Step) bool { return !s.Kind.text() }))
+		t = slices.Delete(t, i, i+1)
 	}
 	return append(t, s)
 }
