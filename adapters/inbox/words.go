@@ -35,16 +35,15 @@ func describe(s rx.State, pharmacy string, until func(time.Time) string) words {
 	}
 	w := words{Step: step(s), Active: true}
 	w.Detail, w.Tone = explain(s, pharmacy, until)
-	switch b := s.Business(); b {
-	case rx.NotIssued: // a state that this program does not know
+	b := s.Business()
+	if b == rx.NotIssued { // a state that this program does not know
 		w.Title = rx.Business("").Text()
 		return w
-	default:
-		w.Title = b.Text()
 	}
+	w.Title = b.Text()
 	switch s.Phase {
 	case rx.Collect:
-		if s.Business() == rx.PreparingRemainder {
+		if b == rx.PreparingRemainder {
 			w.Step = stepAccepted
 		}
 	case rx.Completed, rx.Cancelled, rx.Replaced, rx.Expired:
