@@ -84,7 +84,7 @@ come (a lease or a validity that ends, a warning), the longest due first.`,
 				return usageError{errors.New("one of --org and --due is needed")}
 			}
 			if q.Limit < 1 || q.Within < 0 {
-				return usageError{errors.New("--limit and --within are not negative")}
+				return usageError{errors.New("--limit is at least 1, and --within is not negative")}
 			}
 			return withRx(cmd.Context(), g, func(s admin.RxService) error {
 				all, err := s.Prescriptions(cmd.Context(), q)

@@ -8,19 +8,30 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 )
 
-// TestBusiness is the projection written by hand: what each state is as a Task and in a patient's words.
-func TestBusiness(t *testing.T) {
+// stand is a state with what it is as a Task and in a patient's words.
+type stand struct {
+	name     string
+	phase    Phase
+	change   func(*State) // of the example of the phase
+	status   string
+	reason   fault.Code
+	business Business
+	text     string
+	nhs      string
+}
+
+func (c stand) state() State {
+	s := example(c.phase)
+	if c.change != nil {
+		c.change(&s)
+	}
+	return s
+}
+
+// stands is the projection written by hand.
+func stands() []stand {
 	part := []Part{{Org: "a", Dispense: "x"}}
-	for _, c := range []struct {
-		name     string
-		phase    Phase
-		change   func(*State)
-		status   string
-		reason   fault.Code
-		business Business
-		text     string
-		nhs      string
-	}{
+	return []stand{
 		{"nothing issued", None, nil, "draft", "", NotIssued, "Not issued", ""},
 		{"free, routed", Ready, nil, "ready", "", SentToPharmacy, "Sent to pharmacy", ""},
 		{"free, waits for a choice", Ready, func(s *State) { s.Pharmacy = "" }, "ready", "", ChoosePharmacy, "Choose a pharmacy", ""},
@@ -53,11 +64,12 @@ func TestBusiness(t *testing.T) {
 		{"expired", Expired, nil, "failed", fault.CodeExpired, IsExpired, "Expired", ""},
 		{"expired, a hold covers what lives only", Expired, func(s *State) { s.OnHold = true }, "failed", fault.CodeExpired, IsExpired, "Expired", ""},
 		{"no such phase", Phase("moon"), nil, "draft", "", NotIssued, "Not issued", ""},
-	} {
-		s := example(c.phase)
-		if c.change != nil {
-			c.change(&s)
-		}
+	}
+}
+
+func TestBusiness(t *testing.T) {
+	for _, c := range stands() {
+		s := c.state()
 		status, reason := s.TaskStatus()
 		b := s.Business()
 		if status != c.status || reason != c.reason || b != c.business || b.Text() != c.text || b.NHS() != c.nhs {
