@@ -61,6 +61,7 @@ type Reader struct {
 
 // Plain is a record, opened.
 type Plain struct {
-	Record ledger.Record
-	Body   []byte
+	Record    ledger.Record
+	Body      []byte
+	Signature string // verdict on its signatures, as in Rx-Signature-Verdict; "" = none was asked for
 }

@@ -48,7 +48,7 @@ func (c *completeness) patient(ref element) {
 		c.add("error", fault.CodeIncomplete, ".subject")
 		return
 	}
-	if nameOf(to.member("name")) == "" && ref.member("display").text() == "" {
+	if nameOf(to.member("name")) == "" && ref.member("display").words() == "" {
 		c.add("error", fault.CodeIncomplete, ".subject.resolve().name")
 	}
 	if to.member("birthDate").text() == "" {
@@ -72,6 +72,10 @@ func dosed(list element) bool {
 		for m := range d.items() {
 			switch m.name() {
 			case "id", "extension", "sequence":
+			case "text", "patientInstruction":
+				if m.words() != "" {
+					return true
+				}
 			default:
 				return true
 			}

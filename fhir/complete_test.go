@@ -39,6 +39,10 @@ func TestComplete(t *testing.T) {
 		{"a medicine that is not in the message", `,"medicationReference":{"reference":"Medication/m"}` + prescriber + dosage, entries(full, named, ``), "error RX_INCOMPLETE Bundle.entry[0].resource.medication"},
 		{"no dosage", prescriber, whole, "warning RX_NO_DOSAGE Bundle.entry[0].resource.dosageInstruction"},
 		{"a dosage that says nothing", prescriber + `,"dosageInstruction":[{"sequence":1}]`, whole, "warning RX_NO_DOSAGE Bundle.entry[0].resource.dosageInstruction"},
+		{"a patient whose name is blank", prescriber + dosage, entries(`,"name":[{"text":" ","given":["\u00a0"]}],"birthDate":"1984"`, named, coded), "error RX_INCOMPLETE Bundle.entry[0].resource.subject.resolve().name"},
+		{"a prescriber whose name is blank", prescriber + dosage, entries(full, `,"name":[{"text":"\t"}]`, coded), "error RX_INCOMPLETE Bundle.entry[0].resource.requester"},
+		{"a medicine whose name is blank", `,"medicationReference":{"reference":"Medication/m","display":" "}` + prescriber + dosage, entries(full, named, `,"code":{"text":" "}`), "error RX_INCOMPLETE Bundle.entry[0].resource.medication"},
+		{"a dosage of blanks", prescriber + `,"dosageInstruction":[{"text":" "}]`, whole, "warning RX_NO_DOSAGE Bundle.entry[0].resource.dosageInstruction"},
 		{"a reference out of the message", prescriber + dosage + `,"encounter":{"reference":"Encounter/1"}`, whole, "warning RX_UNRESOLVED_REFERENCE Bundle.entry[0].resource.encounter.reference"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -47,20 +48,26 @@ func (d *decoder) decode() error {
 	if strings.HasPrefix(string(d.body[:min(3, len(d.body))]), "\ufeff") {
 		return d.fail(fault.CodeEncoding, 0)
 	}
-	if d.space(); d.peek() != '{' {
-		return d.fail(fault.CodeSyntax, d.pos)
-	}
+	d.space()
 	if err := d.value(node{}); err != nil {
 		return err
 	}
 	if d.space(); d.pos < len(d.body) {
 		return d.fail(fault.CodeSyntax, d.pos)
 	}
+	if root := d.nodes[0]; root.kind != object {
+		return d.fault(fault.CodeStructure, int(root.start)).Wrap(errNoObject)
+	}
 	return nil
 }
 
+// errNoObject: well-formed, and no resource.
+var errNoObject = errors.New("the body is not a JSON object")
+
 // fail names the place of a fault.
-func (d *decoder) fail(code fault.Code, offset int) error {
+func (d *decoder) fail(code fault.Code, offset int) error { return d.fault(code, offset) }
+
+func (d *decoder) fault(code fault.Code, offset int) *fault.Error {
 	line, col := place(d.body, min(offset, len(d.body)))
 	return fault.Of(code).At(fmt.Sprintf("%d:%d", line, col))
 }

@@ -27,7 +27,8 @@ type Document struct {
 
 // Decode reads one JSON object (RFC 8259, and FHIR R4 §2.6.2 where it is stricter). A byte order mark
 // is refused: RFC 8259 §8.1 forbids it on the wire, and the pharmacy would get it. The error is a
-// *fault.Error (CodeSyntax, CodeEncoding, CodeDuplicateKey, CodeDepth, CodeNodes, CodeTooLarge) whose
+// *fault.Error (CodeSyntax, CodeEncoding, CodeDuplicateKey, CodeDepth, CodeNodes, CodeTooLarge, and
+// CodeStructure for a body that is no object) whose
 // Path is "line:column", 1-based and counted in characters.
 // body must not be changed afterwards.
 func Decode(body []byte) (*Document, error) {

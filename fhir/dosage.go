@@ -13,8 +13,8 @@ const seePrescription = "See prescription"
 // A field that cannot be put into words makes the whole "See prescription"; "" is a dosage that says
 // nothing.
 func dose(d element) string {
-	if text := d.member("text").text(); text != "" {
-		if more := d.member("patientInstruction").text(); more != "" && !strings.Contains(text, more) {
+	if text := d.member("text").words(); text != "" {
+		if more := d.member("patientInstruction").words(); more != "" && !strings.Contains(text, more) {
 			text += ". " + more
 		}
 		return text
@@ -30,7 +30,7 @@ func dose(d element) string {
 	for i := range d.member("additionalInstruction").items() {
 		w.aside(conceptText(i))
 	}
-	w.aside(d.member("patientInstruction").text())
+	w.aside(d.member("patientInstruction").words())
 	w.onlyKnown(d, "id", "sequence", "text", "doseAndRate", "method", "route", "site", "timing", "asNeeded", "additionalInstruction",
 		"patientInstruction", "maxDosePerPeriod", "maxDosePerAdministration", "maxDosePerLifetime")
 	return w.sentence()

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"iter"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -75,6 +76,14 @@ func (e element) text() string {
 	default:
 		return ""
 	}
+}
+
+// words is the text that somebody is to read, "" for blanks alone: R4 has them as a value, and they say nothing.
+func (e element) words() string {
+	if text := e.text(); strings.TrimSpace(text) != "" {
+		return text
+	}
+	return ""
 }
 
 // inner is text as bytes, without a copy where the string has no escape. Nobody may change it.
@@ -153,7 +162,11 @@ func (e element) member(name string) element {
 func (e element) choice(name string) element {
 	for m := range e.items() {
 		n := m.node()
-		if k := e.doc.body[n.keyStart:n.keyEnd]; len(k) > len(name) && string(k[:len(name)]) == name && k[len(name)] >= 'A' && k[len(name)] <= 'Z' {
+		k := e.doc.body[n.keyStart:n.keyEnd]
+		if n.keyEscaped {
+			k = unescape(k)
+		}
+		if len(k) > len(name) && string(k[:len(name)]) == name && k[len(name)] >= 'A' && k[len(name)] <= 'Z' {
 			return m
 		}
 	}

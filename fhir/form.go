@@ -2,20 +2,29 @@ package fhir
 
 // Codes whose value sets no table can list have a form that they are judged by.
 
-// formOf finds the form of an element of type code by its name, nil for none.
+// formOf finds the form of an element of type code by its name, where R4 binds it to more than it requires;
+// nil for none. (Every language is one of BCP 47; an expression's is a media type.)
 func formOf(typ, name string) func([]byte) bool {
-	switch name {
-	case "language":
-		if typ == "Expression" {
-			return isMediaType
-		}
-		return isLanguage
-	case "contentType", "targetFormat", "sigFormat":
+	switch {
+	case name == "language" && typ == "Expression":
 		return isMediaType
-	case "currency":
-		return isCurrency
+	case name == "language":
+		return isLanguage
 	}
 	return nil
+}
+
+// isElementID: any text without spaces.
+func isElementID(id []byte) bool { return !holdsSpace(id) }
+
+// isUnit judges the form of a UCUM code: printable characters of ASCII without a space (UCUM §2).
+func isUnit(code []byte) bool {
+	for _, c := range code {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(code) > 0
 }
 
 // isLanguage judges the form of a BCP 47 tag: subtags of 1 to 8 letters or digits, the first of 2 to 8
@@ -64,6 +73,16 @@ func isMediaType(text []byte) bool {
 		}
 	}
 	return slash && length > 0
+}
+
+// isFormat judges CapabilityStatement.format: a media type, or its short name in a search (R4 §3.1.0.1.11), which
+// R4's own examples have.
+func isFormat(text []byte) bool {
+	switch string(text) {
+	case "xml", "json", "ttl":
+		return true
+	}
+	return isMediaType(text)
 }
 
 // isCurrency judges the form of an ISO 4217 code.

@@ -42,6 +42,14 @@ func hostile() map[string][]byte {
 		"a narrative":                wide(`{"resourceType":"Patient","text":{"status":"generated","div":"<div>`, `<p>a%d</p>`, `</div>"}}`),
 		"an unclosed narrative":      wide(`{"resourceType":"Patient","text":{"status":"generated","div":"<div>`, `<p>`, `"}}`),
 		"tags in a text":             wide(`{"resourceType":"Patient","name":[{"text":"`, `<`, `"}]}`),
+		"tags with attributes":       wide(`{"resourceType":"Patient","name":[{"text":"`, `<a b `, `"}]}`),
+		"equals signs":               wide(`{"resourceType":"Patient","name":[{"text":"<a `, ` =`, `>"}]}`),
+		"attributes":                 wide(`{"resourceType":"Patient","text":{"status":"generated","div":"<div `, `class='%d' `, `>x</div>"}}`),
+		"ids of elements":            wide(`{"resourceType":"Patient","name":[`, `{"id":"a%d","text":"x"}`, `]}`),
+		"ids beside values":          wide(`{"resourceType":"Patient","name":[{"_given":[`, `{"id":"a%d"}`, `],"given":["x"]}]}`),
+		"references back":            wide(`{"resourceType":"Patient","id":"p","contained":[`, `{"resourceType":"Observation","id":"o%d","status":"final","code":{"text":"x"},"subject":{"reference":"#"}}`, `]}`),
+		"references to entries":      wide(`{"resourceType":"Bundle","type":"collection","entry":[`, `{"fullUrl":"urn:x:%d","resource":{"resourceType":"Patient","link":[{"type":"seealso","other":{"reference":"urn:x:%d"}}]}}`, `]}`),
+		"Bundles in Bundles":         wide(`{"resourceType":"Bundle","type":"collection","entry":[`, `{"resource":{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","managingOrganization":{"reference":"urn:x:%d"}}}]}}`, `,{"resource":{"resourceType":"Patient","managingOrganization":{"reference":"urn:x:y"}}}]}`),
 		"escapes":                    wide(`{"resourceType":"Patient","name":[{"text":"`, `\u00e9`, `"}]}`),
 	}
 }

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -49,6 +50,9 @@ func IssueOf(err error) Issue {
 		entry, _ = fault.Lookup(code)
 	}
 	issue := Issue{Severity: "error", Code: entry.Issue, ID: string(code), Text: entry.Title}
+	if errors.Is(err, errNoObject) {
+		issue.Text = "The body is not a JSON object."
+	}
 	if path := pathOf(err); code != fault.CodeInternal && path != "" {
 		issue.place(path)
 	}

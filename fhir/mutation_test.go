@@ -358,7 +358,29 @@ func primitiveFaults() []operator {
 	instants := []string{"lastUpdated", "recorded", "timestamp", "sent", "authoredOn", "whenPrepared", "end", "valueDateTime"}
 	return []operator{
 		set("empty text", "", "id", "text", "value", "title", "name"),
-		set("blank text", "  ", "value", "title", "display", "family"),
+		inside("element's id with a space", func(o jsonObject) bool { o["id"] = "a b"; return true }, "period", "meta", "identifier", "name", "subject", "code"),
+		inside("element's id twice", func(o jsonObject) bool {
+			o["id"] = "a"
+			return o["value"] != nil && extended(o, "https://a.example/x", jsonObject{"valueCode": "x", "id": "a"})
+		}, "identifier", "telecom"),
+		inside("extension of an element's id", func(o jsonObject) bool {
+			o["_id"] = jsonObject{"extension": []any{jsonObject{"url": "https://a.example/x", "valueCode": "x"}}}
+			return true
+		}, "period", "meta", "identifier", "name", "subject", "code"),
+		tree("extension of an extension's url", func(r jsonObject) bool {
+			value := jsonObject{"valueCode": "x", "_url": jsonObject{"id": "a"}}
+			return r["text"] != nil && extended(r, "https://a.example/x", value)
+		}),
+		tree("extensions that are all null", func(r jsonObject) bool {
+			for _, s := range sites(r, "") {
+				if list, ok := s.parent[s.key].([]any); ok && isString(list[0]) {
+					s.parent["_"+s.key] = []any{nil}
+					return true
+				}
+			}
+			return false
+		}),
+		set("code with a wide space", "a\u2003b", "code"),
 		set("impossible day", "2026-02-30", dates...),
 		set("month thirteen", "2026-13", dates...),
 		set("day with one digit", "2026-1-2", dates...),
@@ -380,7 +402,7 @@ func primitiveFaults() []operator {
 		set("exponent too large", json.Number("1e1000"), "longitude", "value"),
 		set("bad base64", "a=b", "data"),
 		set("language with an underscore", "en_US", "language"),
-		set("media type without a slash", "pdf", "contentType", "sigFormat"),
+		set("media type without a slash", "pdf", "contentType", "sigFormat", "payload"),
 		set("currency of four letters", "EURO", "currency"),
 	}
 }
@@ -450,6 +472,42 @@ func referenceFaults() []operator {
 		inside("reference of a type that it does not lead to", func(o jsonObject) bool { o["type"] = "Schedule"; return true }, refs...),
 		inside("reference of an unknown type", func(o jsonObject) bool { o["type"] = "person"; return true }, refs...),
 		inside("reference to half a urn", func(o jsonObject) bool { o["reference"] = "urn:uuid:123"; return true }, refs...),
+		inside("reference to a type that is not allowed, with a fragment", func(o jsonObject) bool {
+			was := o["reference"]
+			o["reference"] = "Schedule/x#a"
+			delete(o, "type")
+			return was != nil
+		}, refs...),
+		inside("reference by a search of a type that is not allowed", func(o jsonObject) bool {
+			was := o["reference"]
+			o["reference"] = "Schedule?identifier=x"
+			delete(o, "type")
+			return was != nil
+		}, refs...),
+		tree("reference to an entry of a type that is not allowed", func(r jsonObject) bool {
+			entries, ok := r["entry"].([]any)
+			if !ok {
+				return false
+			}
+			for _, key := range []string{"subject", "patient"} {
+				for _, s := range sites(r, key) {
+					o, ok := s.parent[key].(jsonObject)
+					if !ok || s.parent["resourceType"] == "Composition" {
+						continue
+					}
+					const url = "urn:uuid:12345678-1234-4234-8234-123456789abc"
+					o["reference"] = url
+					delete(o, "type")
+					e := jsonObject{"fullUrl": url, "resource": jsonObject{"resourceType": "Schedule", "actor": []any{jsonObject{"display": "x"}}}}
+					if request := entries[0].(jsonObject)["request"]; request != nil {
+						e["request"] = request
+					}
+					r["entry"] = append(entries, e)
+					return true
+				}
+			}
+			return false
+		}),
 		inside("reference as a text", func(o jsonObject) bool { o["reference"] = jsonObject{"url": "x"}; return true }, refs...),
 		contain("contained without id", jsonObject{"resourceType": "Patient"}),
 		contain("contained of an unknown type", jsonObject{"resourceType": "Recipe", "id": "zz"}),
@@ -457,6 +515,20 @@ func referenceFaults() []operator {
 		contain("contained with a version", jsonObject{"resourceType": "Patient", "id": "zz", "meta": jsonObject{"versionId": "1"}}),
 		contain("contained with a label", jsonObject{"resourceType": "Patient", "id": "zz", "meta": jsonObject{"security": []any{jsonObject{"code": "R"}}}}),
 		contain("contained with a fault", jsonObject{"resourceType": "Patient", "id": "zz", "gender": "f"}),
+		tree("contained twice by one id", func(r jsonObject) bool {
+			list, ok := r["contained"].([]any)
+			if ok {
+				r["contained"] = append(list, list[0])
+			}
+			return ok
+		}),
+		tree("contained and named by a text only", func(r jsonObject) bool {
+			list, ok := r["contained"].([]any)
+			if ok {
+				r["contained"] = append(list, jsonObject{"resourceType": "Patient", "id": "unused", "name": []any{jsonObject{"text": "#unused"}, jsonObject{"text": "#"}}})
+			}
+			return ok
+		}),
 		tree("contained and not referred to", func(r jsonObject) bool {
 			list, ok := r["contained"].([]any)
 			if ok {
@@ -468,15 +540,38 @@ func referenceFaults() []operator {
 }
 
 func invariantFaults() []operator {
-	swap := func(o jsonObject) bool {
-		if o["start"] == nil || o["end"] == nil || o["start"] == o["end"] {
-			return false
+	backwards := func(start, end string) func(jsonObject) bool {
+		return func(o jsonObject) bool {
+			if o["start"] == nil || o["end"] == nil || o["start"] == o["end"] {
+				return false
+			}
+			o["start"], o["end"] = start, end
+			return true
 		}
-		o["start"], o["end"] = "2029-01-01", "2020-01-01"
-		return true
 	}
+	periods := []string{"period", "validityPeriod", "boundsPeriod", "executionPeriod", "effectivePeriod", "during"}
 	return []operator{
-		inside("period backwards", swap, "period", "validityPeriod", "boundsPeriod", "executionPeriod", "effectivePeriod", "during"),
+		inside("period backwards", backwards("2029-01-01", "2020-01-01"), periods...),
+		inside("period backwards by a day", backwards("2020-01-02", "2020-01-01"), periods...),
+		inside("period backwards by a month", backwards("2020-02", "2020-01"), periods...),
+		inside("period backwards by a year", backwards("2021", "2020"), periods...),
+		inside("period from a month to a day before it", backwards("2020-02", "2020-01-31"), periods...),
+		inside("period that starts in a leap second", backwards("2016-12-31T23:59:60Z", "2015"), periods...),
+		inside("simple quantity with a comparator", func(o jsonObject) bool { o["comparator"] = "<"; return true }, "doseQuantity", "low", "rateQuantity", "quantity", "daysSupply"),
+		inside("range backwards, with other words for its unit", func(o jsonObject) bool {
+			low, ok := o["high"].(jsonObject)
+			high, too := o["low"].(jsonObject)
+			if !ok || !too {
+				return false
+			}
+			o["low"], o["high"] = low, high
+			for _, q := range []jsonObject{low, high} {
+				q["system"], q["code"] = "http://unitsofmeasure.org", "mg"
+			}
+			low["unit"] = "another word"
+			return true
+		}, "doseRange"),
+		set("fullUrl of no UUID", "urn:uuid:", "fullUrl"),
 		without("unit of a period missing", "periodUnit", "period"),
 		without("unit of a duration missing", "durationUnit", "duration"),
 		without("period missing", "period", "periodMax"),
@@ -577,6 +672,27 @@ func narrativeFaults() []operator {
 		div("narrative in another namespace", `<div xmlns="https://a.example">a</div>`),
 		div("narrative of two divs", open+`a</div>`+open+`b</div>`),
 		div("narrative as plain text", `just text`),
+		div("narrative with an attribute twice", open+`<p class="a" class="b">a</p></div>`),
+		div("narrative with attributes without a space", open+`<p class="a"id="b">a</p></div>`),
+		div("narrative with an undeclared prefix", open+`<a x:href="#">a</a></div>`),
+		div("narrative with a link of another namespace", `<div xmlns="http://www.w3.org/1999/xhtml" xmlns:x="http://www.w3.org/1999/xlink"><a x:href="#">a</a></div>`),
+		div("narrative with a script behind a line feed", open+`<a href="java&#10;script:x()">a</a></div>`),
+		div("narrative with a page in a link", open+`<a href="data:text/html,x">a</a></div>`),
+		tree("extension of a narrative's div", func(r jsonObject) bool {
+			narrative, ok := r["text"].(jsonObject)
+			if ok {
+				narrative["_div"] = jsonObject{"extension": []any{jsonObject{"url": "https://a.example/x", "valueCode": "x"}}}
+			}
+			return ok
+		}),
+		tree("narrative by its extension", func(r jsonObject) bool {
+			narrative, ok := r["text"].(jsonObject)
+			if ok {
+				delete(narrative, "div")
+				narrative["_div"] = jsonObject{"extension": []any{jsonObject{"url": "https://a.example/x", "valueCode": "x"}}}
+			}
+			return ok
+		}),
 		set("tags in a text", "<b onmouseover=x()>a</b>", "display", "title", "family", "value", "name"),
 		inside("narrative without status", func(o jsonObject) bool { delete(o, "status"); return o["div"] != nil }, "text"),
 	}

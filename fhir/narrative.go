@@ -30,6 +30,7 @@ func readNarrative(text string) (something, ok bool) {
 	d.Entity = xml.HTMLEntity
 	depth, roots := 0, 0
 	for {
+		start := d.InputOffset()
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			return something, roots == 1
@@ -42,7 +43,8 @@ func readNarrative(text string) (something, ok bool) {
 			if depth == 0 {
 				roots++
 			}
-			if t.Name.Space != xhtml && t.Name.Space != "" || depth == 0 && t.Name.Local != "div" || !isFormatting(t.Name.Local) || !harmless(t) {
+			if t.Name.Space != xhtml && t.Name.Space != "" || depth == 0 && t.Name.Local != "div" || !isFormatting(t.Name.Local) ||
+				!apart(text[start:d.InputOffset()]) || !distinctNames(t.Attr) || !harmless(t) {
 				return something, false
 			}
 			something = something || t.Name.Local == "img"
@@ -75,23 +77,83 @@ func isFormatting(name string) bool {
 	return false
 }
 
-// harmless judges attributes: those of formatting, and no link that does something.
-func harmless(t xml.StartElement) bool {
-	for _, a := range t.Attr {
-		name := a.Name.Local
-		switch {
-		case name == "xmlns" || a.Name.Space == "xmlns":
-			continue
-		case !isFormattingAttribute(name):
-			return false
-		case name == "href" || name == "src" || name == "cite":
-			scheme, _, ok := strings.Cut(strings.ToLower(strings.TrimSpace(a.Value)), ":")
-			if ok && strings.ContainsAny("javascript vbscript", scheme) && (scheme == "javascript" || scheme == "vbscript") {
+// apart reports whether white space stands before each attribute of a start tag (XML 1.0 §3.1), which
+// encoding/xml does not ask.
+func apart(tag string) bool {
+	var quote byte
+	for i := range len(tag) {
+		switch c := tag[i]; {
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote != 0 && c == quote:
+			quote = 0
+			if next := tag[i+1]; next != '>' && next != '/' && next != ' ' && next != '\t' && next != '\n' && next != '\r' {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// distinctNames: no attribute is given twice (XML 1.0 §3.1), which encoding/xml does not ask either.
+func distinctNames(attributes []xml.Attr) bool {
+	const few = 8
+	if len(attributes) <= few {
+		for i, a := range attributes {
+			for _, b := range attributes[:i] {
+				if a.Name == b.Name {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	seen := make(map[xml.Name]struct{}, len(attributes))
+	for _, a := range attributes {
+		seen[a.Name] = struct{}{}
+	}
+	return len(seen) == len(attributes)
+}
+
+// xmlNamespace is that of xml:lang and xml:space, the only attributes with a prefix that HTML's formatting has.
+const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
+// harmless judges attributes: those of formatting, and no link that does something.
+func harmless(t xml.StartElement) bool {
+	for _, a := range t.Attr {
+		name := a.Name.Local
+		switch {
+		case name == "xmlns" && a.Name.Space == "" || a.Name.Space == "xmlns":
+			continue
+		case a.Name.Space == xmlNamespace:
+			if name != "lang" && name != "space" {
+				return false
+			}
+		case a.Name.Space != "" || !isFormattingAttribute(name):
+			return false
+		case name == "href" || name == "src" || name == "cite" || name == "longdesc" || name == "background":
+			if runs(a.Value, name == "src" || name == "background") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// runs reports whether a browser would run what a link leads to, or show it as a page of whom it stands with. It
+// reads over control characters and spaces in front, and over line feeds and tabs anywhere.
+func runs(link string, image bool) bool {
+	scheme, rest, ok := strings.Cut(strings.TrimLeftFunc(link, func(r rune) bool { return r <= ' ' }), ":")
+	if !ok {
+		return false
+	}
+	switch strings.ToLower(strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(scheme)) {
+	case "javascript", "vbscript":
+		return true
+	case "data":
+		return !image || !strings.HasPrefix(strings.ToLower(rest), "image/")
+	}
+	return false
 }
 
 func isFormattingAttribute(name string) bool {
@@ -100,7 +162,7 @@ func isFormattingAttribute(name string) bool {
 		"accesskey", "tabindex", "shape", "coords", "nohref", "src", "alt", "longdesc", "height", "width", "usemap", "ismap", "border",
 		"hspace", "vspace", "cite", "datetime", "align", "valign", "char", "charoff", "span", "abbr", "axis", "headers", "scope",
 		"rowspan", "colspan", "nowrap", "bgcolor", "background", "summary", "frame", "rules", "cellspacing", "cellpadding",
-		"start", "value", "compact", "color", "face", "size", "noshade", "clear", "space":
+		"start", "value", "compact", "color", "face", "size", "noshade", "clear":
 		return true
 	}
 	return false

@@ -1,6 +1,9 @@
 package fhir
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // nameOf is how to call a person: the best of their names (official, then usual, then any that is
 // not of the past), its text or its parts. "" when there is none.
@@ -24,22 +27,22 @@ func nameOf(names element) string {
 }
 
 func humanName(n element) string {
-	if text := n.member("text").text(); text != "" {
+	if text := n.member("text").words(); text != "" {
 		return text
 	}
 	var parts []string
 	for _, name := range []string{"prefix", "given", "family", "suffix"} {
 		part := n.member(name)
 		if part.kind() == str {
-			parts = append(parts, part.text())
+			parts = append(parts, part.words())
 		}
 		for p := range part.items() {
 			if p.kind() == str {
-				parts = append(parts, p.text())
+				parts = append(parts, p.words())
 			}
 		}
 	}
-	return strings.Join(parts, " ")
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 // party is somebody that a Reference means: what to call them, and whether anything identifies them.
@@ -57,7 +60,7 @@ func (s *scope) party(ref element, home int) party {
 	p.identified = p.identified || len(identifiers(to.member("identifier"))) > 0
 	switch to.typ() {
 	case "Organization":
-		p.name = to.member("name").text()
+		p.name = to.member("name").words()
 		p.organization = p.name
 	case "PractitionerRole":
 		person := s.named(to.member("practitioner"), to.home)
@@ -67,7 +70,7 @@ func (s *scope) party(ref element, home int) party {
 		p.name = nameOf(to.member("name"))
 	}
 	if p.name == "" {
-		p.name = ref.member("display").text()
+		p.name = ref.member("display").words()
 	}
 	return p
 }
@@ -78,12 +81,12 @@ func (s *scope) named(ref element, home int) party {
 	p := party{identified: len(identifiersIn(ref))+len(identifiers(to.member("identifier"))) > 0}
 	switch to.typ() {
 	case "Organization":
-		p.name = to.member("name").text()
+		p.name = to.member("name").words()
 	case "Practitioner":
 		p.name = nameOf(to.member("name"))
 	}
 	if p.name == "" {
-		p.name = ref.member("display").text()
+		p.name = ref.member("display").words()
 	}
 	return p
 }
@@ -100,7 +103,7 @@ func (s *scope) drug(e element, home int) string {
 	if name := conceptText(to.member("code")); name != "" {
 		return name
 	}
-	if name := given.member("display").text(); name != "" {
+	if name := given.member("display").words(); name != "" {
 		return name
 	}
 	var parts []string
@@ -120,17 +123,17 @@ func (s *scope) ingredient(i element, home int) string {
 	if name := conceptText(s.resolve(ref, home).member("code")); name != "" {
 		return name
 	}
-	return ref.member("display").text()
+	return ref.member("display").words()
 }
 
 // conceptText is the words of a CodeableConcept: its text, a display, else a code.
 func conceptText(c element) string {
-	if text := c.member("text").text(); text != "" {
+	if text := c.member("text").words(); text != "" {
 		return text
 	}
 	for _, name := range []string{"display", "code"} {
 		for coding := range c.member("coding").items() {
-			if text := coding.member(name).text(); text != "" {
+			if text := coding.member(name).words(); text != "" {
 				return text
 			}
 		}

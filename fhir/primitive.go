@@ -131,12 +131,24 @@ func (p primitive) accepts(v []byte) bool {
 		return ok && len(rest) == 0
 	case pBase64:
 		return isBase64(v)
-	default:
-		return len(v) > 0 && v[0] > ' ' && v[0] < utf8.RuneSelf || len(bytes.TrimSpace(v)) > 0
+	default: // texts; that of blanks alone only should not be
+		return len(v) > 0
 	}
 }
 
-// holdsSpace: white space of Unicode anywhere.
+// leads reports whether a value of the type at e leads somewhere: dom-3 counts what is called reference, and
+// what is a uri.
+func (p primitive) leads(e element) bool {
+	switch p {
+	case pURI, pCanonical, pURL:
+		return true
+	case pString:
+		return e.named("reference")
+	}
+	return false
+}
+
+// holdsSpace: white space of Unicode anywhere, which no URI has (RFC 3986 §2), though \S of some matches it.
 func holdsSpace(v []byte) bool {
 	for _, c := range v {
 		if c >= utf8.RuneSelf {
@@ -170,11 +182,24 @@ func isCode(v []byte) bool {
 			space = true
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			return false
+		case c >= utf8.RuneSelf:
+			return isCode(bytes.Map(toASCII, v))
 		default:
 			space = false
 		}
 	}
 	return !space
+}
+
+// toASCII turns other white space into such as isCode refuses, and all else into a letter.
+func toASCII(r rune) rune {
+	switch {
+	case r < utf8.RuneSelf:
+		return r
+	case unicode.IsSpace(r):
+		return '\t'
+	}
+	return 'x'
 }
 
 func isID(v []byte) bool {
@@ -225,7 +250,8 @@ func isUUID(v []byte) bool {
 	return true
 }
 
-// isBase64 allows white space between the characters, as senders break lines.
+// isBase64 allows white space anywhere between the characters: R4's pattern has it between groups of four, and
+// RFC 2045 §6.8, which it cites, wherever a sender breaks the line.
 func isBase64(v []byte) bool {
 	n, pad := 0, 0
 	for _, c := range v {

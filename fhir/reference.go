@@ -63,54 +63,63 @@ func resourceNamed(name []byte) *typeDef {
 	return nil
 }
 
-// leadsTo is the type of what a reference leads to, nil when its text does not say. ok is false when it leads
-// to a contained resource that is not there.
+// leadsTo is the type of what a reference leads to, nil when neither its text nor its Bundle says. ok is false
+// when it leads to a contained resource that is not there.
 func (v *validator) leadsTo(text []byte) (typ *typeDef, ok bool) {
 	switch {
-	case len(text) == 0 || text[0] != '#':
-		return resourceNamed(typeInURL(text)), true
-	case len(text) == 1:
-		return resourceNamed(v.home.member("resourceType").inner()), true
+	case len(text) == 0:
+		return nil, true
+	case len(text) == 1 && text[0] == '#':
+		return v.home.def, true
+	case text[0] == '#':
+		return v.home.holds(text[1:])
 	}
-	c, ok := v.containedNamed(text[1:])
-	return resourceNamed(c.member("resourceType").inner()), ok
+	if typ = resourceNamed(typeInURL(text)); typ == nil {
+		typ = v.bundle.typeAt(text)
+	}
+	return typ, true
 }
 
-// manyContained is the number of contained resources from which a map is made of them.
-const manyContained = 8
+// container is a Bundle that is being judged. The zero container is none.
+type container struct {
+	element
+	types map[string]*typeDef // of its resources, by their fullUrl; nil until asked for
+}
 
-// containedNamed finds the contained resource of the home with an id.
-func (v *validator) containedNamed(id []byte) (element, bool) {
-	if v.contained == nil {
-		n := 0
-		for c := range v.containedHere(v.home).items() {
-			if bytes.Equal(c.member("id").inner(), id) {
-				return c, true
+// typeAt is the type of the resource with a fullUrl, nil when there is none, or several of which one has another.
+func (c *container) typeAt(url []byte) *typeDef {
+	if !c.present() || bytes.IndexByte(url, ':') < 0 {
+		return nil
+	}
+	if c.types == nil {
+		c.types = map[string]*typeDef{}
+		for entry := range c.member("entry").items() {
+			name := entry.member("fullUrl").text()
+			typ := resourceNamed(entry.get("resource", "resourceType").inner())
+			if other, twice := c.types[name]; twice && other != typ {
+				typ = nil
 			}
-			if n++; n == manyContained {
-				v.mapContained()
-				break
-			}
+			c.types[name] = typ
 		}
 	}
-	c, ok := v.contained[string(id)]
-	return c, ok
+	return c.types[string(url)]
 }
 
-func (v *validator) mapContained() {
-	v.contained = map[string]element{}
-	for c := range v.home.member("contained").items() {
-		v.contained[c.member("id").text()] = c
-	}
-}
-
-// typeInURL is the type in [base/]Type/id[/_history/version], nil when the text is no such URL.
+// typeInURL is the type in [base/]Type/id[/_history/version][#fragment] or [base/]Type?search, nil when the text
+// is no such URL.
 func typeInURL(url []byte) []byte {
+	if i := bytes.IndexByte(url, '#'); i >= 0 {
+		url = url[:i]
+	}
+	if i := bytes.IndexByte(url, '?'); i >= 0 {
+		url = url[:i]
+		return url[bytes.LastIndexByte(url, '/')+1:]
+	}
 	if i := bytes.Index(url, []byte("/_history/")); i >= 0 {
 		url = url[:i]
 	}
 	id := bytes.LastIndexByte(url, '/')
-	if id < 0 || bytes.ContainsAny(url, "?#") {
+	if id < 0 {
 		return nil
 	}
 	rest := url[:id]
@@ -143,25 +152,4 @@ func isHex(c byte) bool {
 func absolute(uri string) bool {
 	scheme, _, ok := strings.Cut(uri, ":")
 	return ok && scheme != "" && !strings.ContainsAny(scheme, "/#?")
-}
-
-// looksLikeHTML: a tag in a text that is no XHTML. Whoever shows it unescaped runs it.
-func looksLikeHTML(text []byte) bool {
-	for {
-		i := bytes.IndexByte(text, '<')
-		if i < 0 || i+1 >= len(text) {
-			return false
-		}
-		text = text[i+1:]
-		c := text[0]
-		if c == '/' && len(text) > 1 {
-			c = text[1]
-		}
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '!') {
-			continue
-		}
-		if end := bytes.IndexAny(text, "<>"); end >= 0 && text[end] == '>' {
-			return true
-		}
-	}
 }

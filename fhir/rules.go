@@ -88,6 +88,7 @@ func (e element) coded(system string, codes ...string) bool {
 
 func quantityRules(add adder) {
 	add("qty-3", "If there is a code for the unit, there is a system.", implies("code", "system"), "code")
+	add("sqty-1", "A simple quantity has no comparator.", func(e element) bool { return !e.has("comparator") }, "comparator")
 	add("drt-1", "A duration with a code has a value, and its system is UCUM.", func(e element) bool {
 		return !e.has("code") || e.has("value") && e.member("system").is(ucum)
 	}, "code")
@@ -101,7 +102,7 @@ func quantityRules(add adder) {
 		return ucumOnly(e) && !zero
 	}, "value", "system")
 	add("cnt-3", "A count with a value has the code 1, its system is UCUM, and it is whole.", func(e element) bool {
-		return ucumOnly(e) && (!e.has("code") || e.member("code").is("1")) && !strings.Contains(e.member("value").text(), ".")
+		return ucumOnly(e) && (!e.has("code") || e.member("code").is("1")) && isWhole(e.member("value"))
 	})
 	add("rng-2", "The low end of a range is not above the high end.", func(e element) bool {
 		return !exceeds(e.member("low"), e.member("high"))

@@ -32,11 +32,12 @@ type elementDef struct {
 	many     bool
 	modifier bool                   // modifierExtension
 	inside   bool                   // contained
-	global   bool                   // a name for everybody: not one of this resource
+	bare     bool                   // no FHIR type of its own, but an attribute in XML: it has no extensions
+	unique   bool                   // an element's id
 	codes    set                    // required binding of a code, nil if none
 	systems  map[string]set         // required binding of a Coding or CodeableConcept: codes by system
 	targets  set                    // what a Reference may lead to, nil for anything
-	form     func(text []byte) bool // of a code whose value set cannot be listed, nil if none
+	form     func(text []byte) bool // of codes that cannot be listed (units: in a CodeableConcept), nil if none
 	rules    []*rule
 }
 
@@ -147,7 +148,8 @@ func (t *typeDef) inherit(parent *typeDef) {
 // add reads one element line.
 func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[string]*rule) {
 	name, choice := strings.CutSuffix(fields[0], "[x]")
-	e := elementDef{name: name, choice: choice, modifier: name == "modifierExtension", global: t.name == "Coding" && name == "system", inside: name == "contained",
+	e := elementDef{name: name, choice: choice, modifier: name == "modifierExtension", inside: name == "contained",
+		unique: t.name == "Element" && name == "id", bare: t.name == "Element" && name == "id" || t.name == "Extension" && name == "url",
 		rules: rulesOf(registry, t.name, fields)}
 	index := len(t.elements)
 	if fields[2] == "!" || fields[2] == "+" {
@@ -164,7 +166,8 @@ func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[str
 		}
 		property := name
 		if choice {
-			property += strings.ToUpper(typ[:1]) + typ[1:]
+			called := strings.TrimPrefix(typ, "Simple") // a profile is called after its type
+			property += strings.ToUpper(called[:1]) + called[1:]
 		}
 		if typ == "." {
 			typ = t.name + "." + name
@@ -173,7 +176,12 @@ func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[str
 		if typ == "Resource" {
 			m.def = nil // whichever it says it is
 		}
-		if m.primitive == pCode && e.codes == nil {
+		switch {
+		case e.unique:
+			e.form = isElementID
+		case t.name == "CapabilityStatement" && name == "format":
+			e.form = isFormat
+		case m.primitive == pCode && e.codes == nil && e.form == nil:
 			e.form = formOf(t.name, name)
 		}
 		t.members[property] = m
@@ -181,8 +189,19 @@ func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[str
 	t.elements = append(t.elements, e)
 }
 
-// bind reads the codes of a required binding: "a|b", or "system#a|b;system#c".
+// bind reads the codes of a required binding: "a|b", or "system#a|b;system#c", or their form.
 func (e *elementDef) bind(text string) {
+	switch text {
+	case "~mime":
+		e.form = isMediaType
+		return
+	case "~currency":
+		e.form = isCurrency
+		return
+	case "~unit":
+		e.form = isUnit
+		return
+	}
 	if !strings.Contains(text, "#") {
 		e.codes = setOf(text, "|")
 		return

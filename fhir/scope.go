@@ -214,7 +214,7 @@ func identifiers(list element) []Identifier {
 }
 
 func identifierOf(e element) Identifier {
-	return Identifier{e.member("system").text(), e.member("value").text()}
+	return Identifier{e.member("system").text(), e.member("value").words()}
 }
 
 // identifiersIn is what a Reference itself says of its target: its identifier, and that in a

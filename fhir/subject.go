@@ -112,7 +112,7 @@ func (p patient) subject() Subject {
 	}
 	name := nameOf(p.to.member("name"))
 	if name == "" {
-		name = p.ref.member("display").text()
+		name = p.ref.member("display").words()
 	}
 	return Subject{
 		Identifiers: p.ids, Local: p.local(), Resource: p.to.typ() == "Patient",

@@ -25,14 +25,14 @@ func (w *words) timing(t element) {
 
 // shorthand is a Timing.code in words: its text, what a code of v3-GTSAbbreviation means, its display.
 func (w *words) shorthand(code element) string {
-	if text := code.member("text").text(); text != "" {
+	if text := code.member("text").words(); text != "" {
 		return text
 	}
 	for c := range code.member("coding").items() {
 		if text := abbreviations(c.member("code").text()); text != "" {
 			return text
 		}
-		if text := c.member("display").text(); text != "" {
+		if text := c.member("display").words(); text != "" {
 			return text
 		}
 	}
@@ -289,7 +289,7 @@ func (w *words) bounds(b element) {
 		value := b.member("value").text()
 		unit := b.member("code").text()
 		if unit == "" {
-			unit = b.member("unit").text()
+			unit = b.member("unit").words()
 		}
 		if value == "" || unit == "" || b.member("comparator").present() {
 			w.ok = false

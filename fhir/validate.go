@@ -18,18 +18,20 @@ const maxIssues = 100
 // stands: by its nature it may turn the meaning of what is read.
 func Validate(d *Document) []Issue {
 	v := &validator{doc: d}
+	v.cited = v.few[:0]
 	v.resource(d.root())
 	return v.issues
 }
 
 // validator walks one document.
 type validator struct {
-	doc       *Document
-	issues    []Issue
-	home      element            // the resource inside which "#id" is looked for
-	contained map[string]element // of home, when there are many; nil until asked for
-	listOf    element            // the resource whose contained is list
-	list      element
+	doc    *Document
+	issues []Issue
+	home   home      // the resource inside which "#id" is looked for
+	bundle container // the Bundle inside which a fullUrl is looked for
+	ids    set       // of the elements of the resource that is being judged; nil until there is one
+	cited  []uint32  // the nodes of home that begin with "#" and lead somewhere, in text order
+	few    [16]uint32
 }
 
 func (v *validator) full() bool { return len(v.issues) >= maxIssues }
@@ -63,10 +65,10 @@ func (v *validator) apply(r *rule, e element) {
 
 // resource judges a resource that is not contained: it is its own home.
 func (v *validator) resource(e element) {
-	home, contained := v.home, v.contained
-	v.home, v.contained = e, nil
+	outer, cited := v.home, len(v.cited)
+	v.home = home{element: e}
 	v.typed(e)
-	v.home, v.contained = home, contained
+	v.home, v.cited = outer, v.cited[:cited]
 }
 
 // typed judges a resource by the type it says it is.
@@ -89,11 +91,27 @@ func (v *validator) typed(e element) {
 		v.fail(fault.CodeResourceType, name, "")
 		return
 	}
-	v.object(e, def)
+	if e == v.home.element {
+		v.home.def = def
+	}
+	ids := v.ids
+	v.ids = nil
+	if def.name == "Bundle" {
+		outer := v.bundle
+		v.bundle = container{element: e}
+		v.object(e, def)
+		v.bundle = outer
+	} else {
+		v.object(e, def)
+	}
+	v.ids = ids
 }
 
 // object judges an object by its type.
-func (v *validator) object(e element, def *typeDef) {
+func (v *validator) object(e element, def *typeDef) { v.content(e, def, false) }
+
+// content is object for what may stand beside a value, which counts as a child then (ele-1).
+func (v *validator) content(e element, def *typeDef, valued bool) {
 	if e.kind() != object {
 		v.fail(fault.CodeStructure, e, "")
 		return
@@ -121,7 +139,9 @@ func (v *validator) object(e element, def *typeDef) {
 		if seen&bit != 0 && of.choice && v.doubled(e, m, def, found.element) {
 			v.fail(fault.CodeStructure, m, "")
 		}
-		seen |= bit
+		if !under || found.primitive != pXHTML { // whose extensions stand for nothing
+			seen |= bit
+		}
 		v.member(e, m, found, of, under)
 	}
 	if children == 0 {
@@ -129,7 +149,7 @@ func (v *validator) object(e element, def *typeDef) {
 		return
 	}
 	v.missing(e, def, def.required&^seen)
-	v.everywhere(e, def, seen)
+	v.everywhere(e, def, seen, valued)
 	for _, r := range def.rules {
 		if r.trigger == 0 || r.trigger&seen != 0 {
 			v.apply(r.rule, e)
@@ -139,10 +159,10 @@ func (v *validator) object(e element, def *typeDef) {
 
 // everywhere judges the constraints that every element or every extension has. The elements of Element
 // come first in every type that has them: id, extension; those of Extension behind: url, value.
-func (v *validator) everywhere(e element, def *typeDef, seen uint64) {
+func (v *validator) everywhere(e element, def *typeDef, seen uint64, valued bool) {
 	const id, extension, value = 1 << 0, 1 << 1, 1 << 3
 	switch {
-	case !def.resource && seen == id:
+	case !def.resource && seen == id && !valued:
 		v.broken(&rule{key: "ele-1", text: "An element has a value or children besides its id."}, e)
 	case def.name == "Extension" && (seen&extension != 0) == (seen&value != 0):
 		v.broken(&rule{key: "ext-1", text: "An extension has either a value or extensions of its own."}, e)
@@ -160,7 +180,7 @@ func (t *typeDef) member(m element) (found member, under, ok bool) {
 		return found, false, ok
 	}
 	found, ok = t.lookup.find(key[1:])
-	return found, true, ok && found.simple()
+	return found, true, ok && found.simple() && !t.elements[found.element].bare
 }
 
 // doubled reports whether the choice that m belongs to was given before m with another type. m and
@@ -194,7 +214,11 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 		return
 	}
 	if !def.many {
-		v.value(m, found, def, under)
+		if under {
+			v.under(m, found, onlyID(m) && isValue(parent.member(partnerOf(m.name()))))
+			return
+		}
+		v.value(m, found, def)
 		return
 	}
 	if m.kind() != array || m.node().next == m.at+1 {
@@ -202,29 +226,40 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 		return
 	}
 	if found.simple() {
-		v.pairs(parent, m, func(item element) { v.value(item, found, def, under) })
+		v.pairs(parent, m, found, def, under)
 		return
 	}
 	for i, end := m.at+1, m.node().next; i < end && !v.full(); i = v.doc.nodes[i].next {
-		v.value(element{v.doc, i}, found, def, under)
+		v.value(element{v.doc, i}, found, def)
 	}
 }
 
+// onlyID: all that an element says is what it is called.
+func onlyID(e element) bool {
+	return e.kind() == object && e.node().next == e.at+2 && element{e.doc, e.at + 1}.named("id")
+}
+
+func isValue(e element) bool { return e.present() && e.kind() != null }
+
 // pairs judges an array of primitives, or of their extensions: a null holds the place of a value
-// that only the partner array has (R4 §2.6.2.3).
-func (v *validator) pairs(parent, m element, judge func(element)) {
+// that only the partner array has (R4 §2.6.2.3). Extensions that are all null are none.
+func (v *validator) pairs(parent, m element, found member, def *elementDef, under bool) {
 	var twins partner
-	index := 0
-	for item := range m.items() {
-		if v.full() {
-			return
-		}
-		if item.kind() != null {
-			judge(item)
-		} else if !twins.has(parent, m, index) {
+	nulls := under
+	for index, i := 0, m.at+1; i < m.node().next && !v.full(); index, i = index+1, v.doc.nodes[i].next {
+		switch item := (element{v.doc, i}); {
+		case item.kind() != null && under:
+			v.under(item, found, onlyID(item) && twins.has(parent, m, index))
+			nulls = false
+		case item.kind() != null:
+			v.value(item, found, def)
+		case !twins.has(parent, m, index):
 			v.fail(fault.CodeStructure, item, "")
+			nulls = false
 		}
-		index++
+	}
+	if nulls {
+		v.fail(fault.CodeStructure, m, "")
 	}
 }
 
@@ -257,12 +292,17 @@ func partnerOf(name string) string {
 	return "_" + name
 }
 
+// under judges what a primitive has besides its value: id and extensions. XHTML has no extensions.
+func (v *validator) under(e element, found member, valued bool) {
+	v.content(e, types()["Element"], valued)
+	if x := e.member("extension"); found.primitive == pXHTML && x.present() {
+		v.fail(fault.CodeUnknown, x, "")
+	}
+}
+
 // value judges one value of a property.
-func (v *validator) value(e element, found member, def *elementDef, under bool) {
+func (v *validator) value(e element, found member, def *elementDef) {
 	switch {
-	case under:
-		v.object(e, types()["Element"])
-		return
 	case found.simple():
 		v.simple(e, found.primitive, def)
 	case found.def != nil:
@@ -297,7 +337,7 @@ func (v *validator) bound(e element, typ *typeDef, def *elementDef) {
 // concept judges that each system of a CodeableConcept says which it is (a relative URI names nothing: R4
 // §4.1), and that one Coding is in the required value set.
 func (v *validator) concept(e element, def *elementDef) {
-	allowed := def.systems == nil
+	allowed := def.systems == nil && def.form == nil
 	for coding := range e.member("coding").items() {
 		if system := coding.member("system"); system.kind() == str && bytes.IndexByte(system.inner(), ':') < 0 {
 			v.fail(fault.CodeValue, system, "")
@@ -311,6 +351,9 @@ func (v *validator) concept(e element, def *elementDef) {
 
 // allows reports whether a Coding is in the element's value set.
 func (d *elementDef) allows(coding element) bool {
+	if d.form != nil {
+		return coding.member("system").is(ucum) && d.form(coding.member("code").inner())
+	}
 	return d.systems[coding.member("system").text()].has(coding.member("code").text())
 }
 
@@ -320,10 +363,13 @@ func (v *validator) simple(e element, p primitive, def *elementDef) {
 		return
 	}
 	text := e.inner()
+	if len(text) > 0 && text[0] == '#' && p.leads(e) {
+		v.cited = append(v.cited, e.at)
+	}
 	switch {
 	case !p.accepts(text), def.form != nil && !def.form(text):
 		v.fail(fault.CodeValue, e, "")
-	case def.global && text[0] == '#':
+	case def.unique && v.again(string(text)):
 		v.fail(fault.CodeValue, e, "")
 	case p == pString && looksLikeHTML(text):
 		v.fail(fault.CodeMarkup, e, "")
@@ -332,4 +378,16 @@ func (v *validator) simple(e element, p primitive, def *elementDef) {
 			v.fail(fault.CodeCode, e, "")
 		}
 	}
+}
+
+// again reports whether an element of this resource has the id already.
+func (v *validator) again(id string) bool {
+	if v.ids.has(id) {
+		return true
+	}
+	if v.ids == nil {
+		v.ids = set{}
+	}
+	v.ids[id] = struct{}{}
+	return false
 }

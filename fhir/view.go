@@ -38,7 +38,9 @@ func ViewOf(body []byte, item int) (View, error) {
 		}
 	}
 	for note := range q.member("note").items() {
-		v.Note = append(v.Note, note.member("text").text())
+		if text := note.member("text").words(); text != "" {
+			v.Note = append(v.Note, text)
+		}
 	}
 	return v, nil
 }
@@ -50,7 +52,7 @@ func quantity(q element) string {
 	if value == "" {
 		return ""
 	}
-	unit := q.member("unit").text()
+	unit := q.member("unit").words()
 	if unit == "" {
 		unit = strings.Trim(q.member("code").text(), "{}")
 	}

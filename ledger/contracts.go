@@ -112,6 +112,13 @@ type KeyStore interface {
 	PatientKeys(ctx context.Context, patients []ID) (map[ID]WrappedKey, error)
 	// Keys returns wrapped keys by key id; absent (erased) ones are absent.
 	Keys(ctx context.Context, ids []ID) (map[ID]WrappedKey, error)
+	// PatientKeyIDs returns the ids of all keys of a patient, newest first.
+	PatientKeyIDs(ctx context.Context, patient ID) ([]ID, error)
+	// EraseKeys deletes the patients that own one of these keys: their keys and their index rows, in one
+	// durable transaction. It says how many of the ids were still there; again is nothing.
+	EraseKeys(ctx context.Context, ids []ID) (found int, err error)
+	// Scrub removes what deletions left in the database's own files. It may take a while.
+	Scrub(ctx context.Context) error
 }
 
 // NewPatient is a patient of one organisation with its first key. Index may be empty: the hub's own

@@ -9,6 +9,8 @@
 //	stored row   header ‖ ciphertext   ◀── SHA-256 of it ───────────────┘                            │
 //	ciphertext   AES-256-GCM(opening ‖ received bytes)   ◀── SHA-256(opening ‖ received bytes) ──────┘
 //
+// A record may hold evidence beside the received bytes ([SealWith]); then the opening is made from it.
+//
 // Promises:
 //   - Order: entries have the indexes 0, 1, 2 … without gaps; their times never go back.
 //   - Durability: what [Store.Commit] returned nil for is on disk, whole, in one transaction with

@@ -19,11 +19,13 @@ const indexPerPatient = 4
 // keyCache remembers unwrapped keys and which patient an index key belongs to. Safe for concurrent
 // use.
 type keyCache struct {
-	mu       sync.Mutex // guards the three below
+	mu       sync.Mutex // guards what follows
 	keys     *lru[ID, aged]
 	patients *lru[ID, aged] // current keys
 	index    *lru[Key, ID]
 	now      func() time.Time
+
+	erasures uint64 // rises with every patient forgotten
 }
 
 // aged is a key with the time when it was read from the key store. Use does not make it younger.
@@ -93,22 +95,39 @@ func (c *keyCache) key(id ID) (PatientKey, bool) {
 	return fresh(c.keys, id, c.now())
 }
 
-func (c *keyCache) putKey(key PatientKey) {
+// since is to be asked before the key store is read, and given to what puts the answer: what was read
+// before somebody was forgotten is not kept, it may be theirs.
+func (c *keyCache) since() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.erasures
+}
+
+func (c *keyCache) putKey(key PatientKey, since uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.erasures != since {
+		return
+	}
 	c.keys.put(key.KeyID, aged{key, c.now()})
 }
 
-func (c *keyCache) putCurrent(key PatientKey) {
+func (c *keyCache) putCurrent(key PatientKey, since uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.erasures != since {
+		return
+	}
 	c.patients.put(key.Patient, aged{key, c.now()})
 	c.keys.put(key.KeyID, aged{key, c.now()})
 }
 
-func (c *keyCache) putIndex(index map[Key]ID) {
+func (c *keyCache) putIndex(index map[Key]ID, since uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.erasures != since {
+		return
+	}
 	for key, patient := range index {
 		c.index.put(key, patient)
 	}
@@ -124,9 +143,34 @@ func (c *keyCache) size() int {
 func (c *keyCache) forget(patient ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.erasures++
 	c.patients.drop(func(p ID, _ aged) bool { return p == patient })
 	c.keys.drop(func(_ ID, k aged) bool { return k.Patient == patient })
 	c.index.drop(func(_ Key, p ID) bool { return p == patient })
+}
+
+// forgetKeys forgets the owners of these keys. Rare, too.
+func (c *keyCache) forgetKeys(ids []ID) {
+	c.mu.Lock()
+	c.erasures++
+	c.mu.Unlock()
+	for _, id := range ids {
+		c.mu.Lock()
+		key, ok := c.keys.get(id)
+		c.mu.Unlock()
+		if ok {
+			c.forget(key.Patient)
+		}
+	}
+}
+
+func (c *keyCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.erasures++
+	c.keys.drop(func(ID, aged) bool { return true })
+	c.patients.drop(func(ID, aged) bool { return true })
+	c.index.drop(func(Key, ID) bool { return true })
 }
 
 // lru is a map of bounded size; the least recently used element makes room. Not safe for concurrent

@@ -115,7 +115,7 @@ func (k *Keyring) ForPatient(ctx context.Context, patient ID) (PatientKey, error
 	if key, ok := k.cache.current(patient); ok {
 		return key, nil
 	}
-	keys, err := k.currentKeys(ctx, []ID{patient})
+	keys, err := k.currentKeys(ctx, []ID{patient}, k.cache.since())
 	if err != nil {
 		return PatientKey{}, err
 	}
@@ -131,6 +131,7 @@ func (k *Keyring) Key(ctx context.Context, id ID) (PatientKey, error) {
 	if key, ok := k.cache.key(id); ok {
 		return key, nil
 	}
+	since := k.cache.since()
 	wrapped, err := k.store.Keys(ctx, []ID{id})
 	if err != nil {
 		return PatientKey{}, err
@@ -143,7 +144,7 @@ func (k *Keyring) Key(ctx context.Context, id ID) (PatientKey, error) {
 	if err != nil {
 		return PatientKey{}, err
 	}
-	k.cache.putKey(key)
+	k.cache.putKey(key, since)
 	return key, nil
 }
 
@@ -171,8 +172,69 @@ func (k *Keyring) own(ctx context.Context, index Key) (PatientKey, error) {
 // process serves what it holds for five minutes at most.
 func (k *Keyring) Forget(patient ID) { k.cache.forget(patient) }
 
+// KeyIDs returns the ids of all keys of a patient, newest first; none once erased.
+func (k *Keyring) KeyIDs(ctx context.Context, patient ID) ([]ID, error) {
+	return k.store.PatientKeyIDs(ctx, patient)
+}
+
+// Shred deletes the patients that own one of these keys, for ever, and drops what is cached of them
+// here. It says how many of the keys were still there. Other processes drop theirs when they are told
+// (Forget).
+func (k *Keyring) Shred(ctx context.Context, ids []ID) (found int, err error) {
+	k.creating.Lock()
+	defer k.creating.Unlock()
+	found, err = k.store.EraseKeys(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	k.cache.forgetKeys(ids)
+	return found, nil
+}
+
+// Scrub removes what deletions left in the key database's files.
+func (k *Keyring) Scrub(ctx context.Context) error { return k.store.Scrub(ctx) }
+
+// ForgetAll drops everything cached: another process may have erased patients meanwhile.
+func (k *Keyring) ForgetAll() { k.cache.clear() }
+
+// MissingKeys returns those of the ids that the key database does not have.
+func (k *Keyring) MissingKeys(ctx context.Context, ids []ID) (missing []ID, err error) {
+	have, err := k.store.Keys(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if _, ok := have[id]; !ok {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// ExpireQuarantine deletes the quarantine keys of the days from first to last (unix days, both
+// included) and says how many there were.
+func (k *Keyring) ExpireQuarantine(ctx context.Context, first, last int64) (int, error) {
+	var index []Key
+	for day := first; day <= last; day++ {
+		index = append(index, k.Index(ID{}, nameQuarantine, strconv.FormatInt(day, 10)))
+	}
+	found, err := k.store.FindPatients(ctx, index)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	var ids []ID
+	for _, owner := range found {
+		of, err := k.store.PatientKeyIDs(ctx, owner)
+		if err != nil {
+			return 0, err
+		}
+		ids = append(ids, of...)
+	}
+	return k.Shred(ctx, ids)
+}
+
 // currentKeys reads and caches the current keys of patients; erased ones are absent.
-func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]PatientKey, error) {
+func (k *Keyring) currentKeys(ctx context.Context, patients []ID, since uint64) (map[ID]PatientKey, error) {
 	wrapped, err := k.store.PatientKeys(ctx, patients)
 	if err != nil {
 		return nil, err
@@ -184,7 +246,7 @@ func (k *Keyring) currentKeys(ctx context.Context, patients []ID) (map[ID]Patien
 			return nil, err
 		}
 		keys[patient] = key
-		k.cache.putCurrent(key)
+		k.cache.putCurrent(key, since)
 	}
 	return keys, nil
 }

@@ -51,11 +51,12 @@ func (k *Keyring) Patients(ctx context.Context, refs []PatientRef) ([]PatientKey
 func (k *Keyring) Find(ctx context.Context, refs []PatientRef) (found []PatientKey, ok []bool, err error) {
 	found, ok = make([]PatientKey, len(refs)), make([]bool, len(refs))
 	if cold := k.cache.resolve(refs, found); len(cold) > 0 {
+		since := k.cache.since()
 		index, err := k.store.FindPatients(ctx, indexKeys(refs, cold))
 		if err != nil {
 			return nil, nil, err
 		}
-		p := plan{index: index, patients: make([]ID, len(refs))}
+		p := plan{index: index, since: since, patients: make([]ID, len(refs))}
 		for _, i := range cold {
 			p.patients[i], _ = p.match(refs[i])
 		}
@@ -75,11 +76,12 @@ func (k *Keyring) settle(ctx context.Context, refs []PatientRef, cold []int) (*p
 	asked := indexKeys(refs, cold)
 	made := map[ID]PatientKey{} // by us, in this call
 	for range maxLooks {
+		since := k.cache.since()
 		index, err := k.store.FindPatients(ctx, asked)
 		if err != nil {
 			return nil, err
 		}
-		p := &plan{index: index, made: made, patients: make([]ID, len(refs))}
+		p := &plan{index: index, since: since, made: made, patients: make([]ID, len(refs))}
 		for _, i := range cold {
 			if err := p.take(i, refs[i]); err != nil {
 				return nil, err
@@ -100,6 +102,7 @@ type plan struct {
 	index    map[Key]ID        // as stored, then as planned
 	patients []ID              // by position of the ref; zero = unknown
 	made     map[ID]PatientKey // patients made in this call
+	since    uint64            // of the cache, when the store was read
 	added    map[ID][]Key      // index keys to be stored
 	order    []ID              // of added, so that a batch is always written in the same order
 }
@@ -213,7 +216,7 @@ func (k *Keyring) fill(ctx context.Context, p *plan, cold []int, keys []PatientK
 		}
 	}
 	if len(absent) > 0 {
-		read, err := k.currentKeys(ctx, slices.Collect(maps.Keys(absent)))
+		read, err := k.currentKeys(ctx, slices.Collect(maps.Keys(absent)), p.since)
 		if err != nil {
 			return err
 		}
@@ -223,14 +226,14 @@ func (k *Keyring) fill(ctx context.Context, p *plan, cold []int, keys []PatientK
 			}
 		}
 	}
-	k.cache.putIndex(p.index)
+	k.cache.putIndex(p.index, p.since)
 	return nil
 }
 
 // have is a key that needs no look into the store.
 func (k *Keyring) have(p *plan, patient ID) (PatientKey, bool) {
 	if key, ok := p.made[patient]; ok {
-		k.cache.putCurrent(key)
+		k.cache.putCurrent(key, p.since)
 		return key, true
 	}
 	return k.cache.current(patient)

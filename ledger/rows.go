@@ -20,22 +20,23 @@ type Key struct {
 //
 // Its row digest is SHA-256(Header ‖ Sealed).
 type Record struct {
-	ID      ID
-	Org     ID     // who sent it; the zero ID is the hub itself
-	KeyID   ID     // which key seals it; zero once erased
-	Type    string // FHIR resource type, or "fact"; ASCII, at most 32 bytes
-	Version int    // 1 for a create; a later version of the same resource is another record
-	Of      ID     // the resource's id: equal to ID for version 1
-	Epoch   uint64
-	Seq     uint64 // intake sequence that brought it
-	Sealed  []byte // nil once erased
-	Index   uint64 // its entry
+	ID       ID
+	Org      ID     // who sent it; the zero ID is the hub itself
+	KeyID    ID     // which key seals it; zero once erased
+	Type     string // FHIR resource type, or "fact"; ASCII, at most 32 bytes
+	Version  int    // 1 for a create; a later version of the same resource is another record
+	Of       ID     // the resource's id: equal to ID for version 1
+	Epoch    uint64
+	Seq      uint64 // intake sequence that brought it
+	Sealed   []byte // nil once erased
+	Index    uint64 // its entry
+	ErasedBy uint64 // the entry of its erasure; 0 until then
 }
 
 // Message is the memory of one decided message: the deduplication that counts.
 type Message struct {
 	Key           // (org, hash of the message id); unique
-	Body   Hash   // HMAC-SHA-256 of the received bytes: same id, other bytes is a conflict
+	Body   Hash   // HMAC-SHA-256 of the received bytes: same id, other bytes is a conflict; zero once erased
 	Record ID     // zero when a refusal left no record
 	Answer []byte // the first decision (streams.Answer as JSON); names codes and paths only
 	Seq    uint64
@@ -169,6 +170,8 @@ type Organization struct {
 	Identifiers []Identifier
 	Intents     []string // fillable intents beyond order and original-order
 	Disabled    bool
+	Signature   string // what is asked of its messages: "" nothing, record, require (docs/signatures.md)
+	Anchors     string // PEM certificates that its signers' certificates lead to; "" = none
 }
 
 // Identifier is a FHIR business identifier.
@@ -203,7 +206,14 @@ type Batch struct {
 	Organizations []Organization // inserted or replaced by ID
 	Clients       []Client       // inserted or replaced by ID
 	Nominations   []Nomination   // inserted or replaced by Patient
+	Holds         []Hold
+	Released      []ID // holds that end
+	Requests      []PatientRequest
+	Erasure       *Erasure // written last
 }
+
+// Erased reports whether the message was a patient's who is erased: a repeat of it is answered 410.
+func (m Message) Erased() bool { return m.Body == Hash{} }
 
 // AccessIndex gives an access row its entry.
 type AccessIndex struct {

@@ -25,11 +25,12 @@ const (
 )
 
 const (
-	sealedVersion = 1
-	headerVersion = 1
-	headerFixed   = 1 + 16 + 16 + 16 + 1 + 4 + 16 // without the type's bytes
-	maxType       = 32
-	infoRecord    = "dosewire/record/v1"
+	sealedVersion         = 1
+	sealedEvidenceVersion = 2
+	headerVersion         = 1
+	headerFixed           = 1 + 16 + 16 + 16 + 1 + 4 + 16 // without the type's bytes
+	maxType               = 32
+	infoRecord            = "dosewire/record/v1"
 )
 
 // Header is what Digest covers beside the ciphertext and what the ciphertext is bound to (AAD):
@@ -70,64 +71,80 @@ func (r Record) Digest() Hash {
 // where the record key is HKDF-SHA-256(patient key, no salt, "dosewire/record/v1" ‖ record id).
 // A key that is not r's, or a type longer than 32 bytes, is a mistake of the caller (fault.Internal).
 func Seal(key PatientKey, r *Record, plaintext []byte) (commitment Hash, err error) {
-	if r.KeyID != key.KeyID {
-		return Hash{}, errWrongKey
-	}
-	if len(r.Type) > maxType || r.Version < 0 {
-		return Hash{}, errHeader
-	}
-	aead, err := recordAEAD(key, r.ID)
-	if err != nil {
-		return Hash{}, err
-	}
 	opened := make([]byte, OpeningSize+len(plaintext))
 	rand.Read(opened[:OpeningSize]) // never fails: crypto/rand ends the program instead
 	copy(opened[OpeningSize:], plaintext)
-
-	sealed := make([]byte, sealedPrefix, sealedPrefix+aead.Overhead()+len(opened))
-	sealed[0] = sealedVersion
-	r.Sealed = aead.Seal(sealed, nil, opened, r.Header())
+	if err := r.seal(key, sealedVersion, opened); err != nil {
+		return Hash{}, err
+	}
 	return sha256.Sum256(opened), nil
+}
+
+// seal encrypts what is opened by a version's reader.
+func (r *Record) seal(key PatientKey, version byte, opened []byte) error {
+	if r.KeyID != key.KeyID {
+		return errWrongKey
+	}
+	if len(r.Type) > maxType || r.Version < 0 {
+		return errHeader
+	}
+	aead, err := recordAEAD(key, r.ID, version)
+	if err != nil {
+		return err
+	}
+	sealed := make([]byte, sealedPrefix, sealedPrefix+aead.Overhead()+len(opened))
+	sealed[0] = version
+	r.Sealed = aead.Seal(sealed, nil, opened, r.Header())
+	return nil
 }
 
 // Open decrypts r and checks the plaintext against the commitment of its entry (not checked when
 // commitment is nil). The check matters: an AES-GCM ciphertext can be made to open under two keys
 // with different contents, a commitment cannot. ErrSealed, ErrErased.
 func Open(key PatientKey, r Record, commitment *Hash) ([]byte, error) {
-	_, plaintext, err := Reveal(key, r, commitment)
-	return plaintext, err
+	o, err := OpenAll(key, r, commitment)
+	return o.Plaintext, err
 }
 
 // Reveal is Open that returns the opening too. Opening and plaintext together prove to anyone what was
 // recorded, so whoever gets both must be allowed to read the whole record.
 func Reveal(key PatientKey, r Record, commitment *Hash) (opening [OpeningSize]byte, plaintext []byte, err error) {
-	if r.Sealed == nil {
-		return opening, nil, ErrErased
-	}
-	if len(r.Sealed) < SealedOverhead || r.Sealed[0] != sealedVersion || len(r.Type) > maxType {
-		return opening, nil, ErrSealed
-	}
-	if r.KeyID != key.KeyID {
-		return opening, nil, errWrongKey
-	}
-	aead, err := recordAEAD(key, r.ID)
-	if err != nil {
-		return opening, nil, err
-	}
-	opened, err := aead.Open(nil, nil, r.Sealed[sealedPrefix:], r.Header())
-	if err != nil {
-		return opening, nil, ErrSealed.Wrap(err)
-	}
-	if commitment != nil && sha256.Sum256(opened) != *commitment {
-		return opening, nil, ErrSealed
-	}
-	copy(opening[:], opened)
-	return opening, opened[OpeningSize:], nil
+	o, err := OpenAll(key, r, commitment)
+	return o.Opening, o.Plaintext, err
 }
 
-// recordAEAD derives the key that seals one record and nothing else.
-func recordAEAD(key PatientKey, record ID) (cipher.AEAD, error) {
-	k, err := hkdf.Key(sha256.New, key.Key, nil, infoRecord+string(record[:]), KeySize)
+// open decrypts r and says of which version it is.
+func (r Record) open(key PatientKey) (version byte, opened []byte, err error) {
+	if r.Sealed == nil {
+		return 0, nil, ErrErased
+	}
+	if len(r.Sealed) < SealedOverhead || len(r.Type) > maxType {
+		return 0, nil, ErrSealed
+	}
+	if version = r.Sealed[0]; version != sealedVersion && version != sealedEvidenceVersion {
+		return 0, nil, ErrSealed
+	}
+	if r.KeyID != key.KeyID {
+		return 0, nil, errWrongKey
+	}
+	aead, err := recordAEAD(key, r.ID, version)
+	if err != nil {
+		return 0, nil, err
+	}
+	if opened, err = aead.Open(nil, nil, r.Sealed[sealedPrefix:], r.Header()); err != nil {
+		return 0, nil, ErrSealed.Wrap(err)
+	}
+	return version, opened, nil
+}
+
+// recordAEAD derives the key that seals one record in one form and nothing else: a record whose
+// version byte was changed does not open.
+func recordAEAD(key PatientKey, record ID, version byte) (cipher.AEAD, error) {
+	info := infoRecord
+	if version == sealedEvidenceVersion {
+		info = infoEvidence
+	}
+	k, err := hkdf.Key(sha256.New, key.Key, nil, info+string(record[:]), KeySize)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: derive record key: %w", err)
 	}

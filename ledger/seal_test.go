@@ -117,14 +117,20 @@ func FuzzOpen(f *testing.F) {
 	_, r, _ := seal(f, []byte(`{"resourceType":"MedicationRequest"}`))
 	f.Add(r.Sealed)
 	f.Add(r.Sealed[:ledger.SealedOverhead])
+	_, with, _ := sealWith(f, []byte("{}"), []byte("evidence"))
+	f.Add(with.Sealed)
 	f.Add([]byte{1})
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, sealed []byte) {
 		key, r := fixture()
 		r.Sealed = sealed
-		got, err := ledger.Open(key, r, nil)
-		if err == nil && len(got)+ledger.SealedOverhead != len(sealed) {
-			t.Errorf("opened %d bytes out of %d", len(got), len(sealed))
+		got, err := ledger.OpenAll(key, r, nil)
+		size := len(got.Plaintext) + ledger.SealedOverhead
+		if got.Evidence != nil {
+			size += 4 + len(got.Evidence)
+		}
+		if err == nil && size != len(sealed) {
+			t.Errorf("opened %d bytes out of %d", len(got.Plaintext), len(sealed))
 		}
 		if err != nil && !errors.Is(err, ledger.ErrSealed) && !errors.Is(err, ledger.ErrErased) {
 			t.Errorf("error %v, want ErrSealed or ErrErased", err)

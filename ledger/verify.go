@@ -43,13 +43,14 @@ const progressEvery = 1024
 // It returns the head it has reached, which serves as the next from. progress, if not nil, is called
 // now and then with the number of entries walked. The chain may grow meanwhile.
 //
-// An emptied record counts as erased when an erasure entry comes after it.
+// An emptied record counts as erased when the erasure entry that it names comes after it, and when
+// that erasure states as many records as name it (the count needs a walk from entry 0).
 func Verify(ctx context.Context, c Chain, from Head, progress func(n uint64)) (Head, Verdict, error) {
 	stored, err := c.Head(ctx)
 	if err != nil {
 		return from, Verdict{}, err
 	}
-	v := verifier{at: from, stored: stored}
+	v := newVerifier(from, stored)
 	if err := v.start(); err != nil {
 		return v.at, v.seen, err
 	}
@@ -80,8 +81,18 @@ type verifier struct {
 	stored Head // as it was when the walk began
 	seen   Verdict
 
-	erased   uint64 // 1 + index of the last emptied record, 0 = none
-	erasures uint64 // 1 + index of the last erasure entry, 0 = none
+	whole   bool                // the walk began at entry 0, so counts can be checked
+	emptied map[uint64]*emptied // by the erasure entry that they name, until it is met
+}
+
+func newVerifier(from, stored Head) *verifier {
+	return &verifier{at: from, stored: stored, whole: from.Size == 0, emptied: map[uint64]*emptied{}}
+}
+
+// emptied are records that name one erasure.
+type emptied struct {
+	first uint64 // index of the first
+	count uint64
 }
 
 // bad names the entry that was expected next.
@@ -144,7 +155,9 @@ func (v *verifier) covers(row Row, digest Hash) error {
 	e := row.Entry
 	switch {
 	case e.Kind == KindErasure && (row.Record != nil || row.Statement != nil):
-		v.erasures = e.Index + 1
+		if err := v.explains(row); err != nil {
+			return err
+		}
 	case e.Kind == KindRecord && row.Record != nil:
 	case e.Kind == KindAccess && row.Access != nil:
 	case (e.Kind == KindGenesis || e.Kind == KindStatement) && row.Statement != nil:
@@ -156,9 +169,7 @@ func (v *verifier) covers(row Row, digest Hash) error {
 	}
 	switch {
 	case row.Record != nil && row.Record.Sealed == nil:
-		v.seen.Erased++
-		v.erased = e.Index + 1
-		return nil
+		return v.empty(row.Record.ErasedBy)
 	case row.Record != nil:
 		v.seen.Records++
 		return fits(e, digest)
@@ -169,6 +180,33 @@ func (v *verifier) covers(row Row, digest Hash) error {
 		v.seen.Statements++
 		return fits(e, digest)
 	}
+}
+
+// empty counts a record that was emptied by the erasure at this entry, which is still to come.
+func (v *verifier) empty(by uint64) error {
+	if by <= v.at.Size {
+		return ErrErasure
+	}
+	v.seen.Erased++
+	if v.emptied[by] == nil {
+		v.emptied[by] = &emptied{first: v.at.Size}
+	}
+	v.emptied[by].count++
+	return nil
+}
+
+// explains compares an erasure with the records that name it.
+func (v *verifier) explains(row Row) error {
+	var count uint64
+	if e := v.emptied[row.Entry.Index]; e != nil {
+		count = e.count
+		delete(v.emptied, row.Entry.Index)
+	}
+	// records that were passed before they were emptied are not counted: an erasure during the walk
+	if v.whole && row.Entry.Index < v.stored.Size && row.Record != nil && row.Record.Type == TypeErasure && uint64(row.Record.Version) != count+1 {
+		return ErrErasure
+	}
+	return nil
 }
 
 func fits(e Entry, digest Hash) error {
@@ -187,8 +225,14 @@ func (v *verifier) end(last Head) error {
 	if v.at.Size > last.Size {
 		return &BadEntry{Index: last.Size, Err: ErrHead}
 	}
-	if v.erased > v.erasures {
-		return &BadEntry{Index: v.erased - 1, Err: ErrErasure}
+	first, unexplained := uint64(0), false
+	for _, e := range v.emptied {
+		if !unexplained || e.first < first {
+			first, unexplained = e.first, true
+		}
+	}
+	if unexplained {
+		return &BadEntry{Index: first, Err: ErrErasure}
 	}
 	return nil
 }

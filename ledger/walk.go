@@ -43,11 +43,11 @@ func (w Walk) Verify(ctx context.Context, c Chain) (Head, Verdict, error) {
 	if err != nil {
 		return w.From, Verdict{}, err
 	}
-	v := verifier{at: w.From, stored: stored}
+	v := newVerifier(w.From, stored)
 	if err := v.start(); err != nil {
 		return v.at, v.seen, err
 	}
-	if err := w.walk(ctx, c, &v); err != nil {
+	if err := w.walk(ctx, c, v); err != nil {
 		return v.at, v.seen, err
 	}
 	if w.Progress != nil {

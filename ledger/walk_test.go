@@ -82,7 +82,7 @@ func TestWalkFindsWhatVerifyFinds(t *testing.T) {
 		case 5:
 			if row.Record != nil {
 				r := *row.Record
-				r.Sealed = nil
+				r.Sealed, r.ErasedBy = nil, uint64(random.IntN(len(m.rows)+1))
 				row.Record = &r
 			}
 		case 6:

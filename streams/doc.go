@@ -25,7 +25,14 @@
 //	Rx-Id         prescription id, when the message concerns exactly one
 //	Rx-Claim      claim number: the fence
 //	Rx-If-Match   version of the prescription (Rx-Id) that an order amends; a precondition, so anybody may state it
+//	Rx-Collect    collect code that a pharmacy shows with a dispense: locator.HMAC-SHA-256(secret, SHA-256(body)), hex
+//	Rx-If-None-Exist  keyed hash of the identifier of a conditional create, made by the hub's REST
+//	Rx-Urgent     on a wake: quiet hours do not hold it back
 //	Rx-State      the prescription's state after the decision
+//	Rx-Signature  the sender's detached JWS (RFC 7515 appendix F) of the body, at most 16 KiB; data that
+//	              the recorder verifies, and nothing here looks at
+//	Rx-Signature-Verdict  on a delivery: what the recorder found, "verified", "absent" or
+//	              "failed;reason=<reason>"; absent where the sender's policy is off
 //
 // Nats-Batch-Id, Nats-Batch-Sequence and Nats-Batch-Commit stay on deliveries that were stored in an
 // atomic batch, and Nats-Expected-Last-* on all of them. They mean nothing to a reader.

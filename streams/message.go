@@ -33,7 +33,8 @@ type Answer struct {
 	Leaf        string          `json:"leaf,omitempty"`     // hex
 	Record      string          `json:"record,omitempty"`   // hub id of the record
 	Resources   []Resource      `json:"resources,omitempty"`
-	Issues      json.RawMessage `json:"issues,omitempty"` // array of OperationOutcome.issue; never null
+	Signature   string          `json:"signature,omitempty"` // verdict on the sender's signature, as in Rx-Signature-Verdict
+	Issues      json.RawMessage `json:"issues,omitempty"`    // array of OperationOutcome.issue; never null
 }
 
 // Resource is one resource of a message, decided. One for each prescription and dispense, in message

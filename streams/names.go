@@ -11,20 +11,26 @@ const (
 )
 
 // Headers. An organisation sets MsgID and the W3C trace context; of the Rx headers only those that
-// the protocol names for it (Claim, Match with ID) are believed when it sends them.
+// the protocol names for it (Claim, Collect, Match with ID) are believed when it sends them, and
+// Signature as far as it verifies.
 const (
 	HeaderMsgID       = "Nats-Msg-Id"
 	HeaderTraceParent = "traceparent"
 	HeaderTraceState  = "tracestate"
-	HeaderIndex       = "Rx-Index"    // ledger index of the entry behind a delivery; absent for refusals
-	HeaderLeaf        = "Rx-Leaf"     // its leaf hash, hex
-	HeaderDelivery    = "Rx-Delivery" // number of the effect: the cursor of GET /fhir/$deliveries
-	HeaderID          = "Rx-Id"       // prescription id, when the message concerns exactly one
-	HeaderClaim       = "Rx-Claim"    // claim number: the fence
-	HeaderMatch       = "Rx-If-Match" // version of the prescription that an order amends; from an organisation
-	HeaderState       = "Rx-State"    // the prescription's state after the decision
-	HeaderCause       = "Rx-Cause"    // intake sequence (PubAck.seq) of the message that brought this delivery
-	HeaderReply       = "Rx-Reply"    // where the hub itself waits for the answer; ignored unless under ReplyPrefix
+	HeaderIndex       = "Rx-Index"             // ledger index of the entry behind a delivery; absent for refusals
+	HeaderLeaf        = "Rx-Leaf"              // its leaf hash, hex
+	HeaderDelivery    = "Rx-Delivery"          // number of the effect: the cursor of GET /fhir/$deliveries
+	HeaderID          = "Rx-Id"                // prescription id, when the message concerns exactly one
+	HeaderClaim       = "Rx-Claim"             // claim number: the fence
+	HeaderMatch       = "Rx-If-Match"          // version of the prescription that an order amends; from an organisation
+	HeaderCollect     = "Rx-Collect"           // collect code shown with a dispense: locator.HMAC-SHA-256(secret, SHA-256(body)); from a pharmacy
+	HeaderNoneExist   = "Rx-If-None-Exist"     // keyed hash of the identifier of a conditional create; made by the hub
+	HeaderState       = "Rx-State"             // the prescription's state after the decision
+	HeaderCause       = "Rx-Cause"             // intake sequence (PubAck.seq) of the message that brought this delivery
+	HeaderUrgent      = "Rx-Urgent"            // on a wake: quiet hours do not hold it back
+	HeaderSignature   = "Rx-Signature"         // detached JWS of the body, by the sender's prescriber
+	HeaderVerdict     = "Rx-Signature-Verdict" // on a delivery: verified, absent, or failed;reason=<reason>
+	HeaderReply       = "Rx-Reply"             // where the hub itself waits for the answer; ignored unless under ReplyPrefix
 )
 
 // ReplyPrefix begins the inboxes on which only the hub may listen.

@@ -3,7 +3,8 @@
 //
 //	POST /fhir                                  a Bundle (message, transaction, document, collection, batch) or a bare MedicationRequest
 //	POST /fhir/$process-message                 a message Bundle
-//	POST /fhir/MedicationRequest
+//	POST /fhir/MedicationRequest                also with If-None-Exist: identifier=system|value
+//	PUT  /fhir/MedicationRequest/{id}           with If-Match: other content for what no pharmacy works by
 //	GET  /fhir/MedicationRequest/{id}           with id, meta and the state tag spliced in
 //	GET  /fhir/MedicationRequest/{id}/_history/{version}
 //	GET  /fhir/MedicationRequest/{id}/$original untouched bytes

@@ -22,6 +22,8 @@ type detailPage struct {
 	Fills    []fill
 	Choose   bool // the patient may choose a pharmacy now
 	Choices  []choice
+	Code     bool // the patient may show a collect code
+	HasCode  bool // and there is one
 	Said     said
 }
 
@@ -80,7 +82,7 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 	if chosen.IsZero() && p.Pharmacy != "" {
 		chosen = p.Issued // routed as it was issued
 	}
-	page := detailPage{prescription: p, Choose: choosable(p.state)}
+	page := detailPage{prescription: p, Choose: choosable(p.state), Code: p.codeable(), HasCode: p.state.Code != ""}
 	page.Timeline = timeline(p.Words, p.state, p.Issued, chosen, p.Clinic, p.Pharmacy, events)
 	for i, e := range collected(events) {
 		page.Fills = append(page.Fills, fill{Number: i + 1, At: e.at, Date: e.handed, Where: e.pharmacy})

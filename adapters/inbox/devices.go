@@ -34,6 +34,7 @@ type subscription struct {
 		P256dh string `json:"p256dh"`
 		Auth   string `json:"auth"`
 	} `json:"keys"`
+	Quiet directory.Quiet `json:"quiet,omitzero"` // of this device
 }
 
 var errSubscription = fault.New(fault.Invalid, "inbox: not a push subscription")
@@ -58,7 +59,7 @@ func parseSubscription(r io.Reader) (subscription, error) {
 	if err != nil || len(auth) != 16 {
 		return s, errSubscription
 	}
-	return s, nil
+	return s, s.Quiet.Check()
 }
 
 // addDevice turns notifications on for the browser that asks. The endpoint is judged when it is

@@ -27,6 +27,30 @@ func (h *household) live(t *testing.T) int {
 	return len(ds)
 }
 
+// TestQuietHoursAreSealed: they are kept with the device, and nonsense is refused.
+func TestQuietHoursAreSealed(t *testing.T) {
+	h := newHousehold(t)
+	c := h.client(h.serve()).signIn(h.world, h.ada)
+	send := func(quiet string) int {
+		body := strings.TrimSuffix(pushSubscription("https://push.example/a"), "}") + `,"quiet":` + quiet + "}"
+		res, _ := c.do("POST", "/inbox/devices", jsonType, body)
+		return res.StatusCode
+	}
+	if got := send(`{"from":"22:00","until":"22:00","zone":"UTC"}`); got != 400 {
+		t.Errorf("the whole day: %d", got)
+	}
+	if got := send(`{"from":"22:00","until":"07:00","zone":"Europe/Berlin"}`); got != 204 || h.live(t) != 1 {
+		t.Fatalf("got %d", got)
+	}
+	for _, d := range h.devices {
+		key, _ := h.Key(t.Context(), d.KeyID)
+		plain, err := ledger.Open(key, sealed(d), nil)
+		if err != nil || !bytes.Contains(plain, []byte("Europe/Berlin")) || bytes.Contains(d.Endpoint, []byte("Berlin")) {
+			t.Errorf("sealed: %v", err)
+		}
+	}
+}
+
 func TestABrowserIsOneDevice(t *testing.T) {
 	h := newHousehold(t)
 	c := h.client(h.serve()).signIn(h.world, h.ada)

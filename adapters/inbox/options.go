@@ -108,6 +108,8 @@ func (a *app) routes() []route {
 		{"GET /inbox/p/{id}/receipt", a.signedIn(a.receipt)},
 		{"GET /inbox/p/{id}/original", a.signedIn(a.original)},
 		{"GET /inbox/policy", http.HandlerFunc(a.trust)},
+		{"GET /inbox/p/{id}/code", a.signedIn(a.code)},
+		{"POST /inbox/p/{id}/code", a.signedIn(a.makeCode)},
 		{"POST /inbox/p/{id}/pharmacy", a.signedIn(a.choosePharmacy)},
 		{"GET /inbox/s/{token}", http.HandlerFunc(a.landing)},
 		{"POST /inbox/s", http.HandlerFunc(a.redeem)},

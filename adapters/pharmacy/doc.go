@@ -2,6 +2,8 @@
 //
 //	POST /fhir                                  a Bundle of MedicationDispenses, or a bare one
 //	POST /fhir/MedicationDispense
+//	POST /fhir/MedicationRequest                a proposal with priorPrescription: asks the clinic for a renewal
+//	POST /fhir/MedicationRequest/$collect       a MedicationDispense with a collect code in Rx-Collect
 //	GET  /fhir/MedicationDispense/{id}          also with _history/{version}
 //	GET  /fhir/Bundle/{id}                      a message that it sent, also with _history/1
 //	GET  /fhir/MedicationRequest/{id}           of what was delivered to it and is not another's now

@@ -15,9 +15,11 @@ func Spec() adapters.Spec { return adapters.Define("pharmacy", open) }
 
 func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	s := rest.New(d)
-	take := s.Take(streams.TypeBundle, streams.TypeMedicationDispense)
+	take := s.Take(streams.TypeBundle, streams.TypeMedicationDispense, streams.TypeMedicationRequest)
 	d.Routes.System("POST /fhir", auth.Pharmacy, take)
 	d.Routes.System("POST /fhir/{$}", auth.Pharmacy, take)
+	d.Routes.System("POST /fhir/MedicationRequest", auth.Pharmacy, s.Take(streams.TypeMedicationRequest))
+	d.Routes.System("POST /fhir/MedicationRequest/$collect", auth.Pharmacy, s.Collect())
 	d.Routes.System("POST /fhir/MedicationDispense", auth.Pharmacy, s.Take(streams.TypeMedicationDispense))
 	d.Routes.System("GET /fhir/MedicationDispense/{id}", auth.Pharmacy, s.ReadDispense())
 	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Pharmacy, s.ReadDispense())

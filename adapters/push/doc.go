@@ -6,6 +6,8 @@
 //   - At least once while the push service is reachable: a wake stays in its stream until a push
 //     service has taken it, the device has ended, or it is three days old. The stream keeps the newest
 //     wake of a device only, and topic and tag make several wakes one notification.
+//   - A patient's quiet hours hold a wake back until they end, unless it says that a medicine must not be
+//     collected or waited for any more.
 //   - A device ends only by the push service's own word (404, 410), by an endpoint that may not be
 //     contacted, or when its keys are gone. When a push service refuses our credentials nothing is
 //     dropped: that service is paused and an alarm is logged.

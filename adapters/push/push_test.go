@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"github.com/dosewire/dosewire/adapters/push/webpush"
 	"github.com/dosewire/dosewire/adapters/push/webpush/webpushtest"
@@ -201,6 +202,30 @@ func TestAWakeSaysNothing(t *testing.T) {
 	}
 	if _, err := other.Open(b.service.bodies[0]); err == nil {
 		t.Error("another browser read it")
+	}
+}
+
+// TestQuietHours: a wake waits until they end, unless a medicine must not be collected any more.
+func TestQuietHours(t *testing.T) {
+	b := newBench(t)
+	b.clock = time.Date(2026, 3, 2, 23, 30, 0, 0, time.UTC)
+	browser, err := webpushtest.NewBrowser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := bytes.TrimSuffix(browser.Subscription(b.service.URL+"/a"), []byte("}"))
+	id := b.sealed(append(plain, `,"quiet":{"from":"22:00","until":"07:00","zone":"UTC"}}`...))
+	wantLater(t, b.wakeDevice(id), 7*time.Hour+30*time.Minute)
+	if n := len(b.service.bodies); n != 0 {
+		t.Fatalf("%d pushes at night", n)
+	}
+	urgent := streams.Message{Subject: streams.PushSubject(transport, id.String()), Time: b.clock, Header: nats.Header{streams.HeaderUrgent: {"1"}}}
+	if err := b.wake(t.Context(), urgent); err != nil || len(b.service.bodies) != 1 {
+		t.Errorf("urgent: %v, %d pushes", err, len(b.service.bodies))
+	}
+	b.clock = b.clock.Add(7*time.Hour + 30*time.Minute)
+	if err := b.wakeDevice(id); err != nil || len(b.service.bodies) != 2 {
+		t.Errorf("in the morning: %v, %d pushes", err, len(b.service.bodies))
 	}
 }
 

@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,12 +74,16 @@ func (p *pusher) wake(ctx context.Context, m streams.Message) error {
 	case d.Dead != "":
 		return nil
 	}
-	to, err := p.open(ctx, d)
+	to, quiet, err := p.open(ctx, d)
 	if reason, ended := endedBy(err); ended {
 		return p.drop(ctx, d, "", reason)
 	}
 	if err != nil {
 		return fmt.Errorf("push: endpoint: %w", err)
+	}
+	if wait := quiet.Left(p.now()); wait > 0 && m.Header.Get(streams.HeaderUrgent) == "" {
+		p.metrics.attempt(ctx, "", "quiet", 0)
+		return later(wait, errQuiet)
 	}
 	return p.send(ctx, d, to)
 }
@@ -93,17 +98,24 @@ func deviceOf(subject string) (ledger.ID, error) {
 	return id, nil
 }
 
-// open unseals the browser's PushSubscription.
-func (p *pusher) open(ctx context.Context, d directory.Device) (webpush.Subscription, error) {
+// open unseals the browser's PushSubscription, and the patient's quiet hours beside it.
+func (p *pusher) open(ctx context.Context, d directory.Device) (webpush.Subscription, directory.Quiet, error) {
+	var more struct {
+		Quiet directory.Quiet `json:"quiet"`
+	}
 	key, err := p.keys.Key(ctx, d.KeyID)
 	if err != nil {
-		return webpush.Subscription{}, err
+		return webpush.Subscription{}, more.Quiet, err
 	}
 	plain, err := ledger.Open(key, sealed(d), nil)
 	if err != nil {
-		return webpush.Subscription{}, err
+		return webpush.Subscription{}, more.Quiet, err
 	}
-	return webpush.ParseSubscription(plain)
+	if err := json.Unmarshal(plain, &more); err != nil {
+		return webpush.Subscription{}, more.Quiet, webpush.ErrSubscription
+	}
+	to, err := webpush.ParseSubscription(plain)
+	return to, more.Quiet, err
 }
 
 // sealed is the record form in which a device's endpoint is sealed: ledger.Seal under the patient's
@@ -160,6 +172,8 @@ func (p *pusher) drop(ctx context.Context, d directory.Device, service, reason s
 	p.metrics.dropped(ctx, service, reason)
 	return nil
 }
+
+var errQuiet = errors.New("push: the patient's quiet hours")
 
 var errPaused = errors.New("push: service is paused")
 

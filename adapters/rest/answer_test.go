@@ -384,3 +384,38 @@ func TestLocationOfAMessage(t *testing.T) {
 		t.Error("headers about one resource in an answer about two")
 	}
 }
+
+// TestSignatureIsCarried: as it came, if it can travel at all. What it is worth is for the recorder.
+func TestSignatureIsCarried(t *testing.T) {
+	const code = `"code":"RX_SIGNATURE_MALFORMED"`
+	long := strings.Repeat("A", 16<<10)
+	for _, c := range []struct {
+		headers []string
+		status  int
+	}{
+		{nil, 201}, {[]string{"Rx-Signature: a..b"}, 201}, {[]string{"Rx-Signature: anything"}, 201}, {[]string{"Rx-Signature: " + long}, 201},
+		{[]string{"Rx-Signature: " + long + "A"}, 422}, {[]string{"Rx-Signature: a b"}, 422}, {[]string{"Rx-Signature: \xe9"}, 422},
+	} {
+		w := world(t)
+		resp := post(w, adaptertest.Request("rx-1"), c.headers...)
+		if answer := text(t, resp); resp.StatusCode != c.status || c.status == 422 && (!strings.Contains(answer, code) || !strings.Contains(answer, "header Rx-Signature")) {
+			t.Errorf("%.40v: %d %s", c.headers, resp.StatusCode, answer)
+		}
+		sent := w.Submit.Published()
+		if (c.status == 201) != (len(sent) == 1) {
+			t.Fatalf("%.40v: %d published", c.headers, len(sent))
+		}
+		if c.status == 201 && c.headers != nil && "Rx-Signature: "+sent[0].Header.Get("Rx-Signature") != c.headers[0] {
+			t.Errorf("%.40v: carried %.40v", c.headers, sent[0].Header)
+		}
+	}
+	w := world(t)
+	w.Submit.Answer = func(streams.Message) (streams.Answer, error) {
+		a := recorded(uuid.Must(uuid.NewV7()))
+		a.Signature = "failed;reason=expired"
+		return a, nil
+	}
+	if got := post(w, adaptertest.Request("rx-1")).Header.Get("Rx-Signature-Verdict"); got != "failed;reason=expired" {
+		t.Errorf("verdict %q", got)
+	}
+}

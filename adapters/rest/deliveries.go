@@ -56,7 +56,7 @@ func (s *Service) pullURL(after uint64, count int) string {
 }
 
 func appendEntry(b []byte, d delivered) ([]byte, error) {
-	headers, err := marshal(headers(d.Effect))
+	headers, err := marshal(headers(d))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func entryID(e ledger.Effect) uuid.UUID {
 }
 
 // headers is what NATS carries beside a delivery.
-func headers(e ledger.Effect) extension {
+func headers(e delivered) extension {
 	x := extension{URL: extensionDelivery}
 	add := func(name, value string) { x.Extension = append(x.Extension, extension{URL: name, ValueString: value}) }
 	add("number", strconv.FormatUint(e.Number, 10))
@@ -102,6 +102,9 @@ func headers(e ledger.Effect) extension {
 	}
 	if e.State != "" {
 		add("state", e.State)
+	}
+	if e.verdict != "" {
+		add("signature", e.verdict)
 	}
 	return x
 }

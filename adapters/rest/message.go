@@ -19,18 +19,13 @@ import (
 const headerKey = "Idempotency-Key"
 
 // message is what is published: the received bytes under the sender's id for them.
-func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, error) {
-	id, err := p.id(r)
+func (p posted) message(who auth.Subject, r *http.Request, header nats.Header) (streams.Message, error) {
+	id, err := p.id(r, header)
 	if err != nil {
 		return streams.Message{}, err
 	}
-	header := nats.Header{}
-	claim, err := statedClaim(r, who.Role)
-	if err != nil {
+	if err := carrySignature(header, r); err != nil {
 		return streams.Message{}, err
-	}
-	if claim != "" {
-		header.Set(streams.HeaderClaim, claim)
 	}
 	streams.Inject(r.Context(), header)
 	org := who.Org.String()
@@ -39,7 +34,7 @@ func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, err
 
 // id is the client's key, else the id inside the message, else the bytes themselves where identities
 // inside tell what they are about. CodeNoMessageID when nothing does.
-func (p posted) id(r *http.Request) (string, error) {
+func (p posted) id(r *http.Request, header nats.Header) (string, error) {
 	keys := r.Header.Values(headerKey)
 	switch {
 	case len(keys) > 1:
@@ -49,8 +44,14 @@ func (p posted) id(r *http.Request) (string, error) {
 	case p.read.ID != "":
 		return p.read.ID, nil
 	case p.bundle != "" || p.identified():
-		sum := sha256.Sum256(p.body)
-		return "~" + hex.EncodeToString(sum[:]), nil
+		h := sha256.New()
+		h.Write(p.body)
+		for _, name := range []string{streams.HeaderMatch, streams.HeaderCollect} { // under another condition it is another message
+			if v := header.Get(name); v != "" {
+				h.Write([]byte("\x00" + name + "\x00" + v))
+			}
+		}
+		return "~" + hex.EncodeToString(h.Sum(nil)), nil
 	}
 	return "", fault.Of(fault.CodeNoMessageID)
 }
@@ -78,6 +79,24 @@ func plain(id string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return "#" + hex.EncodeToString(sum[:])
+}
+
+// maxSignature is the longest signature that is carried, bytes.
+const maxSignature = 16 << 10
+
+// carrySignature hands on what the client says is a signature of the body. The recorder judges it; only
+// what could not travel or be read in one way is refused here.
+func carrySignature(header nats.Header, r *http.Request) error {
+	given := r.Header.Values(streams.HeaderSignature)
+	if len(given) == 0 {
+		return nil
+	}
+	odd := func(c rune) bool { return c <= ' ' || c > '~' }
+	if len(given) > 1 || len(given[0]) > maxSignature || given[0] == "" || strings.IndexFunc(given[0], odd) >= 0 {
+		return fault.Of(fault.CodeSignatureMalformed).At("header " + streams.HeaderSignature)
+	}
+	header[streams.HeaderSignature] = given
+	return nil
 }
 
 // statedClaim is the claim number under which a pharmacy believes to act: Rx-Claim, else If-Match,

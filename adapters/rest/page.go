@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
@@ -17,7 +18,8 @@ const pageBytes = 4 << 20
 // delivered is one delivery with its payload.
 type delivered struct {
 	ledger.Effect
-	body []byte
+	body    []byte
+	verdict string // on the record's signatures; "" = none was asked for
 }
 
 // page opens what it has room for, with one access row for all records. What was erased since, or is
@@ -31,15 +33,17 @@ func (s *Service) page(ctx context.Context, who auth.Subject, effects []ledger.E
 	if err != nil {
 		return nil, unknown(err)
 	}
-	opened := make(map[ledger.ID][]byte, len(plains))
+	opened := make(map[ledger.ID]adapters.Plain, len(plains))
 	for i, p := range plains {
-		opened[wanted[i]] = p.Body
+		opened[wanted[i]] = p
 	}
 	for i, d := range page {
 		if d.body == nil {
-			if page[i].body, err = payload(opened[d.Record], d.Items); err != nil {
+			p := opened[d.Record]
+			if page[i].body, err = payload(p.Body, d.Items); err != nil {
 				return nil, err
 			}
+			page[i].verdict = p.Signature
 		}
 	}
 	return page, nil

@@ -42,6 +42,7 @@ type found struct {
 	version int
 	at      time.Time
 	state   string
+	verdict string // on the signatures of the message that brought it; "" = none was asked for
 }
 
 type locate func(ctx context.Context, who auth.Subject, r *http.Request) (located, error)
@@ -98,6 +99,7 @@ func (s *Service) reading(where locate, form func(found) ([]byte, error)) http.H
 		if err == nil {
 			var body []byte
 			if body, err = form(f); err == nil {
+				set(h, streams.HeaderVerdict, f.verdict)
 				reply(w, http.StatusOK, body)
 				return
 			}
@@ -146,7 +148,7 @@ func (s *Service) disclose(ctx context.Context, l located) (found, error) {
 			return found{}, fault.New(fault.Tampered, "rest: the record holds no such item").Wrap(err)
 		}
 	}
-	return found{raw: raw, id: l.id, version: l.version, at: l.at(), state: l.state}, nil
+	return found{raw: raw, id: l.id, version: l.version, at: l.at(), state: l.state, verdict: plain.Signature}, nil
 }
 
 // request finds a prescription that the caller may see, as its clinic last said it, or as it was said
@@ -268,6 +270,16 @@ func only(resourceType string) func([]byte) int {
 		}
 		return 0
 	}
+}
+
+// itemsOf is what is cut out of the record that a state refers to; nil for all of it.
+func itemsOf(reference string) []int {
+	if _, entry, bundled := strings.Cut(reference, "#"); bundled {
+		if n, err := strconv.Atoi(entry); err == nil {
+			return []int{n}
+		}
+	}
+	return nil
 }
 
 // itemOf is the Bundle entry in a state's record reference ("<record>#<entry>"); a bare resource has

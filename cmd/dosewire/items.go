@@ -24,6 +24,8 @@ type item struct {
 	id     string
 	kind   string // resourceType as far as it can be seen, "" if not
 	body   []byte
+
+	signature string // detached JWS of body; "" = not signed
 }
 
 // items yields the messages of all files in order. The error ends it.
@@ -88,5 +90,5 @@ func newItem(source, id string, body []byte) item {
 	if strings.ContainsAny(seen.ResourceType, " /.*>?#%") {
 		seen.ResourceType = ""
 	}
-	return item{source, id, seen.ResourceType, body}
+	return item{source: source, id: id, kind: seen.ResourceType, body: body}
 }

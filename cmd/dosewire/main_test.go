@@ -19,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // for tamper: the driver "sqlite"
 
 	"github.com/dosewire/dosewire/internal/hub/admin"
+	"github.com/dosewire/dosewire/internal/signature/signaturetest"
 	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 )
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := signers(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -46,6 +48,7 @@ func TestScripts(t *testing.T) {
 				e.Setenv(variable, address)
 			}
 			e.Setenv("DEMO", filepath.Join(testdata, "demo"))
+			e.Setenv("KEYS", keys)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -58,6 +61,23 @@ func TestScripts(t *testing.T) {
 			"exits":   exits,
 		},
 	})
+}
+
+// signers is a folder with a prescriber's key, certificates and authority, and a stranger's.
+func signers(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	ca := signaturetest.NewAuthority(t, "Northgate CA", time.Now())
+	dr, stranger := ca.Sub(t, "Northgate prescribers").Signer(t), signaturetest.NewAuthority(t, "Northgate CA", time.Now()).Signer(t)
+	for name, text := range map[string][]byte{
+		"ca.pem": []byte(ca.PEM()), "dr-key.pem": dr.KeyPEM(t), "dr.pem": dr.ChainPEM(),
+		"stranger-key.pem": stranger.KeyPEM(t), "stranger.pem": stranger.ChainPEM(),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // free is an address that nobody listens on at the moment: a restarted hub must be found where the
@@ -117,15 +137,19 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*"))
 	ts.Check(err)
-	if len(files) != 1 {
-		ts.Fatalf("%d files", len(files))
+	if len(files) == 0 {
+		ts.Fatalf("no file")
 	}
-	b, err := os.ReadFile(files[0])
-	ts.Check(err)
 	at, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	b[at] ^= 1
-	ts.Check(os.WriteFile(files[0], b, 0o644))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ts.Check(err)
+		if at < len(b) {
+			b[at] ^= 1
+			ts.Check(os.WriteFile(f, b, 0o644))
+		}
+	}
 }
 
 // fetch reads a path of the hub as the owner of a credential into a file, and prints status and

@@ -54,7 +54,11 @@ func (s natsSender) send(ctx context.Context, m item) (result, error) {
 	if m.kind == "" {
 		return result{}, fault.New(fault.Invalid, "no resourceType: over NATS it is part of the subject")
 	}
-	ack, err := s.js.Publish(ctx, streams.IntakeSubject(s.Org, m.kind), m.body, jetstream.WithMsgID(s.Org+"."+m.id))
+	msg := &nats.Msg{Subject: streams.IntakeSubject(s.Org, m.kind), Data: m.body, Header: nats.Header{}}
+	if m.signature != "" {
+		msg.Header.Set(streams.HeaderSignature, m.signature)
+	}
+	ack, err := s.js.PublishMsg(ctx, msg, jetstream.WithMsgID(s.Org+"."+m.id))
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return result{}, fault.Of(fault.CodeTooLarge)

@@ -19,28 +19,37 @@ func newOrg(g *globals) *cobra.Command {
 		Example: "  dosewire org add pharmacy \"Old Bridge Pharmacy\" --identifier 'http://hl7.org/fhir/sid/us-npi|1558203947'\n  dosewire org list",
 		Args:    cobra.NoArgs,
 	}
-	c.AddCommand(newOrgAdd(g), newOrgList(g))
+	c.AddCommand(newOrgAdd(g), newOrgSignature(g), newOrgList(g))
 	return c
 }
 
 func newOrgAdd(g *globals) *cobra.Command {
 	var o admin.NewOrganization
-	var save string
+	var save, anchors string
 	c := &cobra.Command{
 		Use:   "add clinic|pharmacy NAME",
 		Short: "Record an organisation and make its credential",
 		Long: `Record an organisation with one client, and print how to connect. The hub must be running.
 
 The token is shown this once; the hub keeps its hash. A prescription reaches a pharmacy by
-the identifiers given here (NPI, NCPDP, ODS, HPI-O …), written system|value.`,
+the identifiers given here (NPI, NCPDP, ODS, HPI-O …), written system|value.
+
+With --signature record the hub judges prescribers' signatures and records the verdict; with
+--signature require it refuses what is not signed by somebody whose certificate leads to a
+--trust-anchor (docs/signatures.md).`,
 		Example: `  dosewire org add clinic "Riverside Practice" --save clinic.json
   dosewire org add pharmacy "Old Bridge Pharmacy" \
-      --identifier 'http://hl7.org/fhir/sid/us-npi|1558203947' --save pharmacy.json`,
+      --identifier 'http://hl7.org/fhir/sid/us-npi|1558203947' --save pharmacy.json
+  dosewire org add clinic "Northgate Heart Clinic" --trust-anchor northgate-ca.pem --signature require`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Kind, o.Name = args[0], args[1]
 			if o.Kind != "clinic" && o.Kind != "pharmacy" {
 				return usageError{fmt.Errorf("%q is neither clinic nor pharmacy", o.Kind)}
+			}
+			var err error
+			if o.Anchors, err = readAnchors(anchors); err != nil {
+				return err
 			}
 			op, err := g.operator()
 			if err != nil {
@@ -64,6 +73,8 @@ the identifiers given here (NPI, NCPDP, ODS, HPI-O …), written system|value.`,
 	f.StringArrayVar(&o.Identifiers, "identifier", nil, "business identifier, `system|value`; may be repeated")
 	f.StringArrayVar(&o.Intents, "intent", nil, "fillable `intent` beside order and original-order; may be repeated")
 	f.BoolVar(&o.Sandbox, "sandbox", false, "reaches only other sandbox organisations")
+	f.StringVar(&o.Signature, "signature", "", "what to do with prescribers' signatures: `off`, record or require")
+	f.StringVar(&anchors, "trust-anchor", "", "PEM `file` of the certificates that signers' certificates must lead to")
 	f.StringVar(&save, "save", "", "write the credential to `file` (mode 0600), for --as")
 	return c
 }
@@ -99,7 +110,7 @@ func newOrgList(g *globals) *cobra.Command {
 			return g.print(cmd.OutOrStdout(), all, func(w io.Writer) {
 				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 				for _, o := range all {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", o.ID, o.Kind, o.Name, strings.Join(o.Identifiers, " "))
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.ID, o.Kind, o.Name, signatures(o), strings.Join(o.Identifiers, " "))
 				}
 				_ = t.Flush() // w reports nothing
 			})

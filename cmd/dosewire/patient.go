@@ -3,27 +3,23 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/dosewire/dosewire/internal/hub/admin"
 )
 
 func newPatient(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "patient",
-		Short:   "Invite patients to their inbox",
+		Short:   "Invite patients to their inbox; record what they ask for",
 		Example: "  dosewire patient invite --org ORG --identifier 'https://riverside.example/mrn|RF-11873'",
 		Args:    cobra.NoArgs,
 	}
-	c.AddCommand(newPatientInvite(g))
+	c.AddCommand(newPatientInvite(g), newPatientRequest(g))
 	return c
 }
 
 func newPatientInvite(g *globals) *cobra.Command {
-	var who admin.Patient
-	var as, identifier string
+	var w whom
 	c := &cobra.Command{
 		Use:   "invite",
 		Short: "Make a one-time link to a patient's inbox",
@@ -35,19 +31,9 @@ The organisation must have sent something about them before.`,
   dosewire patient invite --org 0199… --identifier pat-7`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if as != "" {
-				cred, err := loadCredential(as)
-				if err != nil {
-					return err
-				}
-				who.Org = cred.Org
-			}
-			if who.Org == "" || identifier == "" {
-				return usageError{fmt.Errorf("--identifier and one of --org and --as are needed")}
-			}
-			who.Value = identifier
-			if i := strings.LastIndexByte(identifier, '|'); i >= 0 {
-				who.System, who.Value = identifier[:i], identifier[i+1:]
+			who, err := w.patient("identifier")
+			if err != nil {
+				return err
 			}
 			op, err := g.operator()
 			if err != nil {
@@ -62,9 +48,6 @@ The organisation must have sent something about them before.`,
 			})
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&who.Org, "org", "", "`id` of the organisation that knows the patient")
-	f.StringVar(&as, "as", "", "credential `file` of that organisation, instead of --org")
-	f.StringVar(&identifier, "identifier", "", "`system|value`, or the organisation's own id")
+	w.flags(c, "identifier")
 	return c
 }

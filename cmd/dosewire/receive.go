@@ -33,8 +33,9 @@ type delivery struct {
 	Claim  string          `json:"claim,omitempty"`
 	Index  string          `json:"index,omitempty"`
 	Cause  string          `json:"cause,omitempty"`
-	Codes  []string        `json:"codes,omitempty"` // of an OperationOutcome
-	File   string          `json:"file,omitempty"`  // where --save put it
+	Signed string          `json:"signature,omitempty"` // verdict on the sender's signature
+	Codes  []string        `json:"codes,omitempty"`     // of an OperationOutcome
+	File   string          `json:"file,omitempty"`      // where --save put it
 	Body   json.RawMessage `json:"body"`
 	bytes  []byte          // exactly as delivered
 	acked  func() error
@@ -163,7 +164,7 @@ func codes(d delivery) (all []string) {
 
 func (d delivery) text(w io.Writer) {
 	fmt.Fprintf(w, "%6d  %-19s", d.Number, d.Type)
-	for _, s := range []string{d.Rx, d.State, d.File} {
+	for _, s := range []string{d.Rx, d.State, d.Signed, d.File} {
 		if s != "" {
 			fmt.Fprintf(w, "  %s", s)
 		}

@@ -75,7 +75,7 @@ func (s *natsSource) next(ctx context.Context) (delivery, error) {
 	}
 	parts := strings.Split(m.Subject(), ".") // rx.deliver.<org>.<Type>.<record>
 	d := delivery{Number: number, Rx: h.Get(streams.HeaderID), State: h.Get(streams.HeaderState), Claim: h.Get(streams.HeaderClaim),
-		Index: h.Get(streams.HeaderIndex), Cause: h.Get(streams.HeaderCause), Body: m.Data(), bytes: m.Data()}
+		Index: h.Get(streams.HeaderIndex), Cause: h.Get(streams.HeaderCause), Signed: h.Get(streams.HeaderVerdict), Body: m.Data(), bytes: m.Data()}
 	if len(parts) > 3 {
 		d.Type = parts[3]
 	}

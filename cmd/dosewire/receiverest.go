@@ -154,6 +154,8 @@ func (d *delivery) set(name, value string) (err error) {
 		d.Claim = value
 	case "state":
 		d.State = value
+	case "signature":
+		d.Signed = value
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type sendFlags struct {
 	nats    bool
 	ndjson  bool
 	timeout time.Duration
+	sign    signFlags
 }
 
 // sender brings one message to the hub. An error means that it was not answered; a refusal is a
@@ -38,6 +39,7 @@ type result struct {
 	Location string   `json:"location,omitempty"`
 	Seq      uint64   `json:"seq,omitempty"` // intake sequence: the Rx-Cause of the outcome (NATS)
 	Replayed bool     `json:"replayed,omitempty"`
+	Signed   string   `json:"signature,omitempty"` // verdict on the signature (REST)
 	Issues   []remark `json:"issues,omitempty"`
 }
 
@@ -64,10 +66,14 @@ reason. Over NATS (--nats) the answer says that the message is stored; the decis
 delivery whose Rx-Cause is the sequence printed (see dosewire receive).
 
 The same bytes have the same message id, so sending again is safe and fetches the first answer.
-Without an answer it tries again until --timeout. Exit code 3: at least one was refused.`,
+Without an answer it tries again until --timeout. Exit code 3: at least one was refused.
+
+With --sign and --cert each message is signed as its prescriber would: a detached JWS of exactly
+its bytes, with the certificates (docs/signatures.md).`,
 		Example: `  dosewire send prescription.json --as clinic.json
   dosewire send backlog.ndjson --as clinic.json
   dosewire send dispense.json --as pharmacy.json --nats
+  dosewire send prescription.json --as clinic.json --sign dr-key.pem --cert dr-chain.pem
   cat *.json | dosewire send - --as clinic.json --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,6 +83,9 @@ Without an answer it tries again until --timeout. Exit code 3: at least one was 
 			}
 			if f.id != "" && len(args) > 1 {
 				return usageError{fmt.Errorf("--id is for one message")}
+			}
+			if err := f.sign.load(); err != nil {
+				return err
 			}
 			s, err := newSender(cmd.Context(), cred, f)
 			if err != nil {
@@ -92,6 +101,7 @@ Without an answer it tries again until --timeout. Exit code 3: at least one was 
 	fl.BoolVar(&f.nats, "nats", false, "publish over NATS instead of REST")
 	fl.BoolVar(&f.ndjson, "ndjson", false, "one resource a line, whatever the file's name")
 	fl.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to try each message")
+	f.sign.add(fl)
 	return c
 }
 
@@ -103,6 +113,9 @@ func sendAll(cmd *cobra.Command, g *globals, f *sendFlags, s sender, files []str
 	for m, err := range items(cmd.InOrStdin(), files, f) {
 		if err != nil {
 			return err
+		}
+		if m.signature, err = f.sign.signature(m.body); err != nil {
+			return fmt.Errorf("%s: %w", m.source, err)
 		}
 		r, err := persist(cmd.Context(), s, m, f.timeout)
 		if err != nil {
@@ -156,7 +169,7 @@ func (r result) text(w io.Writer) {
 			word = "repeated"
 		}
 		fmt.Fprintf(w, "%s  #%s", word, r.Index)
-		for _, s := range []string{r.Rx, r.State, r.Source} {
+		for _, s := range []string{r.Rx, r.State, r.Signed, r.Source} {
 			if s != "" {
 				fmt.Fprintf(w, "  %s", s)
 			}

@@ -66,6 +66,9 @@ func (s restSender) send(ctx context.Context, m item) (result, error) {
 		path += "/" + m.kind
 	}
 	header := http.Header{"Content-Type": {"application/fhir+json"}, "Idempotency-Key": {m.id}, "Prefer": {"return=OperationOutcome"}}
+	if m.signature != "" {
+		header.Set(streams.HeaderSignature, m.signature)
+	}
 	resp, body, err := s.do(ctx, http.MethodPost, path, header, m.body)
 	if err != nil {
 		return result{}, err
@@ -78,7 +81,7 @@ func (s restSender) send(ctx context.Context, m item) (result, error) {
 	}
 	h := resp.Header
 	return result{Source: m.source, Status: resp.StatusCode, Index: h.Get(streams.HeaderIndex), Rx: h.Get(streams.HeaderID),
-		State: h.Get(streams.HeaderState), Location: h.Get("Location"),
+		State: h.Get(streams.HeaderState), Location: h.Get("Location"), Signed: h.Get(streams.HeaderVerdict),
 		Replayed: h.Get("Idempotent-Replayed") == "true", Issues: remarks(body)}, nil
 }
 

@@ -22,7 +22,7 @@ func newValidate(g *globals) *cobra.Command {
 		Use:   "validate FILE...",
 		Short: "Validate resources against FHIR R4, without a hub",
 		Long: `Judge resources of any type against base FHIR R4, as the hub judges what it is sent before its own
-rules. A file holds one resource; *.ndjson holds one a line; - is standard input (NDJSON with
+rules. A file holds one resource; *.ndjson (or .jsonl) holds one a line; - is standard input (NDJSON with
 --ndjson). No hub and no configuration is needed, and nothing is sent anywhere.
 
 Each issue is a line: file:line:column: severity code: text (expression). A value of the resource is
@@ -30,7 +30,11 @@ never printed. With --json each resource is an object: file, line (NDJSON), type
 resource that is refused does not end the work, nor does a file that cannot be read. NDJSON is judged
 on all processors, in bounded memory, and printed in its order.
 
-Exit code 0: all are valid, 3: at least one is refused, 2: wrong usage, or a file cannot be read.`,
+A modifierExtension and HTML tags in a text are refused, which base R4 allows; whatever else is refused breaks
+R4. See docs/validation.md.
+
+Exit code 0: all are valid, 3: at least one is refused, 2: wrong usage, or a file cannot be read, 1: the
+answer cannot be printed, 130: interrupted.`,
 		Example: `  dosewire validate prescription.json
   dosewire validate backlog.ndjson --quiet
   dosewire validate *.json --json
@@ -75,15 +79,23 @@ func (t *tally) add(o tally) {
 }
 
 func (t *tally) summary(w io.Writer, took time.Duration) {
-	fmt.Fprintf(w, "%d resources, %d refused, %d warnings, %.1f MB/s\n",
-		t.resources, t.refused, t.warnings, rate(t.bytes, took)/1e6)
+	fmt.Fprintf(w, "%s, %d refused, %s, %.1f MB/s\n",
+		counted(t.resources, "resource"), t.refused, counted(t.warnings, "warning"), rate(t.bytes, took)/1e6)
+}
+
+// counted is a number and what it counts.
+func counted(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // verdict is the exit code: what a hub would refuse is refused here too.
 func (t *tally) verdict() error {
 	switch {
 	case t.unread > 0:
-		return usageError{fmt.Errorf("%d files could not be read", t.unread)}
+		return usageError{fmt.Errorf("%s could not be read", counted(t.unread, "file"))}
 	case t.refused > 0:
 		return fault.New(fault.Invalid, fmt.Sprintf("%d of %d refused", t.refused, t.resources))
 	}

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,9 +96,9 @@ func TestValidateBoundsALine(t *testing.T) {
 		want       string
 	}{
 		{"as long as allowed", fits + "\n" + validPatient, "2 resources, 0 refused"},
-		{"with an LF at the end", fits + "\n", "1 resources, 0 refused"},
+		{"with an LF at the end", fits + "\n", "1 resource, 0 refused"},
 		{"one byte longer", fits + " \n" + validPatient, "2 resources, 1 refused"},
-		{"blanks alone", strings.Repeat(" ", 2*fhir.MaxBytes) + validPatient + "\n", "1 resources, 1 refused"},
+		{"blanks alone", strings.Repeat(" ", 2*fhir.MaxBytes) + validPatient + "\n", "1 resource, 1 refused"},
 		{"no line", "", "0 resources, 0 refused"},
 		{"blank lines", "\n \r\n\n", "0 resources, 0 refused"},
 	} {
@@ -169,13 +172,83 @@ func TestValidateEnds(t *testing.T) {
 		if code := exitCode(ctx, err); code != c.code {
 			t.Errorf("%s: exit code %d, want %d: %v", c.name, code, c.code, err)
 		}
-		if !strings.Contains(stderr, " resources, ") {
+		if !strings.Contains(stderr, " refused, ") {
 			t.Errorf("%s: no summary: %q", c.name, stderr)
 		}
-		if c.name == "unreadable" && !strings.Contains(stderr, "1 resources, 0 refused") {
+		if c.name == "unreadable" && !strings.Contains(stderr, "1 resource, 0 refused") {
 			t.Errorf("half a line was judged: %q", stderr)
 		}
 		cancel()
+	}
+}
+
+// TestValidateEndsAtOnce where nobody writes: reading and even opening a pipe waits for that.
+func TestValidateEndsAtOnce(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, w := io.Pipe()
+	defer w.Close()
+	for _, args := range [][]string{{}, {"--ndjson"}, {pipe}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		time.AfterFunc(50*time.Millisecond, cancel)
+		ended := make(chan error, 1)
+		go func() {
+			var from io.Reader = in
+			if len(args) > 0 && args[0] == pipe {
+				from = strings.NewReader(validPatient) // what - is, before the pipe
+			}
+			_, err := validated(ctx, from, io.Discard, args...)
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			if code := exitCode(ctx, err); code != exitInterrupted {
+				t.Errorf("%v: exit code %d: %v", args, code, err)
+			}
+		case <-time.After(time.Second):
+			t.Errorf("%v: it goes on", args)
+		}
+	}
+}
+
+// TestValidateCannotPrint: a full disk is no verdict.
+func TestValidateCannotPrint(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	_, err = validated(t.Context(), strings.NewReader("{"), full)
+	if code := exitCode(t.Context(), err); code != exitInternal {
+		t.Errorf("exit code %d: %v", code, err)
+	}
+}
+
+// TestValidatePrintsNames as they are, unless a terminal would act on them.
+func TestValidatePrintsNames(t *testing.T) {
+	dir := t.TempDir()
+	for name, want := range map[string]string{
+		"J\u00f6rg's \"order\".json": "J\u00f6rg's \"order\".json",
+		"a\x1b[31m\n.json":           `a\x1b[31m\n.json`,
+		"a\u009b31m.json":            `a\u009b31m.json`,
+		"a\xff.json":                 `a\xff.json`,
+	} {
+		name = filepath.Join(dir, name)
+		var out strings.Builder
+		stderr, _ := validated(t.Context(), strings.NewReader(validPatient), &out, name)
+		if !strings.Contains(stderr, filepath.Join(dir, want)+": no such file") {
+			t.Errorf("%q: not there: %q", name, stderr)
+		}
+		if err := os.WriteFile(name, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		validated(t.Context(), strings.NewReader(validPatient), &out, name)
+		if !strings.HasPrefix(out.String(), filepath.Join(dir, want)+":1:2: error RX_SYNTAX") {
+			t.Errorf("%q: %q", name, out.String())
+		}
 	}
 }
 

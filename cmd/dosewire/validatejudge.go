@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/dosewire/dosewire/fhir"
 )
@@ -96,7 +100,7 @@ func (j judgement) tally() tally {
 
 func (j judgement) text(w *bytes.Buffer) {
 	for _, i := range j.Issues {
-		w.WriteString(j.File)
+		w.WriteString(printable(j.File))
 		for _, n := range []int{i.Line, i.Col} {
 			if n > 0 {
 				fmt.Fprintf(w, ":%d", n)
@@ -108,4 +112,14 @@ func (j judgement) text(w *bytes.Buffer) {
 		}
 		w.WriteByte('\n')
 	}
+}
+
+// printable is a text with a file's name in it as a terminal may show it: a control character would do something
+// there.
+func printable(text string) string {
+	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) < 0 {
+		return text
+	}
+	quoted := strconv.QuoteToGraphic(text)
+	return quoted[1 : len(quoted)-1]
 }

@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/dosewire/dosewire/fhir"
 )
@@ -47,15 +47,15 @@ func (r *reader) files(names []string, stdin io.Reader, ndjson bool) {
 func (r *reader) file(name string, stdin io.Reader, ndjson bool) error {
 	in := stdin
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := open(r.ctx, name)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
 		in = file
 	}
-	in = interruptible{r.ctx, in}
-	if ext := filepath.Ext(name); ndjson || ext == ".ndjson" || ext == ".jsonl" {
+	in = newInterruptible(r.ctx, in)
+	if ext := strings.ToLower(filepath.Ext(name)); ndjson || ext == ".ndjson" || ext == ".jsonl" {
 		return r.lines(name, in)
 	}
 	body, err := io.ReadAll(io.LimitReader(in, keptBytes))
@@ -123,17 +123,4 @@ func (r *reader) flush() {
 		r.give(r.now)
 		r.now = nil
 	}
-}
-
-// interruptible reads until the context ends.
-type interruptible struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (i interruptible) Read(p []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return i.r.Read(p)
 }

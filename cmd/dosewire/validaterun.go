@@ -100,7 +100,7 @@ func (v *validation) print(b *batch) error {
 	}
 	if b.err != nil {
 		v.bar.clear()
-		fmt.Fprintf(v.log, "dosewire: %v\n", b.err)
+		fmt.Fprintf(v.log, "dosewire: %s\n", printable(b.err.Error()))
 	}
 	if v.total.bytes > progressFrom {
 		v.bar.show("validated", v.total.resources, 0)

@@ -19,6 +19,8 @@
 //	  timing Timing ? = tim-9       keys of constraints
 //	  subject Reference(Group|Patient) !             what the reference may lead to
 //	  status code ! : active|draft                   codes of a required binding
+//	  contentType code ? : ~mime    the form of codes that cannot be listed: ~mime, ~currency, ~unit
+//	  low SimpleQuantity ?          the profile of Quantity, written like a type
 //	  clinicalStatus CodeableConcept ? : http://…#active|resolved;http://…#…   the same, with systems
 package definitions
 

@@ -31,8 +31,8 @@ func (s State) DueAt() int64 {
 	case s.held():
 		return s.LeaseEnd
 	case s.Phase == Ready && s.ValidTo != 0:
-		if s.ExpiryWarned < len(expiryWarnings()) {
-			return s.ValidTo - expiryWarnings()[s.ExpiryWarned].Milliseconds()
+		if warnings := expiryWarnings(); s.ExpiryWarned < len(warnings) {
+			return s.ValidTo - warnings[s.ExpiryWarned].Milliseconds()
 		}
 		return s.ValidTo
 	}
@@ -52,7 +52,7 @@ func (s State) SilentAt() int64 {
 }
 
 // expiryWarnings are how long before the end of validity the patient is warned, in order.
-func expiryWarnings() [2]time.Duration { return [...]time.Duration{WarnExpiry, WarnExpiring} }
+func expiryWarnings() []time.Duration { return []time.Duration{WarnExpiry, WarnExpiring} }
 
 // live reports whether a fill is free or held.
 func (s State) live() bool { return s.Phase == Ready || s.held() }

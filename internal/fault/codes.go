@@ -61,6 +61,18 @@ const (
 	CodeFact          Code = "RX_FACT"
 	CodeOrganization  Code = "RX_ORGANIZATION"
 	CodeIdentifierUse Code = "RX_IDENTIFIER_IN_USE"
+	CodeRetention     Code = "RX_RETENTION"
+	CodeLegalHold     Code = "RX_LEGAL_HOLD"
+
+	// The prescriber's signature.
+	CodeSignatureRequired  Code = "RX_SIGNATURE_REQUIRED"
+	CodeSignatureMalformed Code = "RX_SIGNATURE_MALFORMED"
+	CodeSignatureHeader    Code = "RX_SIGNATURE_NOT_TAKEN"
+	CodeSignatureMismatch  Code = "RX_SIGNATURE_MISMATCH"
+	CodeSignatureUntrusted Code = "RX_SIGNATURE_UNTRUSTED"
+	CodeSignatureExpired   Code = "RX_SIGNATURE_EXPIRED"
+	CodeSignatureSigner    Code = "RX_SIGNATURE_SIGNER"
+	CodeSignatureContent   Code = "RX_SIGNATURE_CONTENT"
 
 	// The prescription's life.
 	CodeHeldByOther   Code = "RX_HELD_BY_OTHER"
@@ -80,10 +92,12 @@ const (
 	CodeDirected      Code = "RX_PRESCRIBER_DIRECTED"
 	CodeControlled    Code = "RX_CONTROLLED"
 	CodeCollectCode   Code = "RX_COLLECT_CODE"
+	CodeAttempts      Code = "RX_TOO_MANY_CODES"
 	CodeVersion       Code = "RX_VERSION"
 
 	// Information and warnings: the message was recorded.
 	CodeRecorded        Code = "RX_RECORDED"
+	CodeExists          Code = "RX_EXISTS"
 	CodeNoDosage        Code = "RX_NO_DOSAGE"
 	CodeNoPrescriberID  Code = "RX_NO_PRESCRIBER_ID"
 	CodeUnknownPharmacy Code = "RX_UNKNOWN_PHARMACY"
@@ -95,6 +109,8 @@ const (
 	CodeNotRouted       Code = "RX_RECORD_ONLY"
 	CodeLeaseEnding     Code = "RX_LEASE_ENDING"
 	CodeUndelivered     Code = "RX_UNDELIVERED"
+	CodeSigned          Code = "RX_SIGNATURE_VERIFIED"
+	CodeSignatureUnread Code = "RX_SIGNATURE_UNREAD"
 )
 
 // Entry is one line of the catalogue.
@@ -176,6 +192,17 @@ func Codes() []Entry {
 		{CodeFact, Invalid, 400, "invalid", "The hub fact is not understood.", "Only the hub publishes facts; report this.", false},
 		{CodeOrganization, NotFound, 404, "not-found", "There is no such organisation.", "Check the id with `dosewire org list`.", false},
 		{CodeIdentifierUse, Conflict, 409, "duplicate", "The identifier belongs to another organisation already.", "Check the identifier.", false},
+		{CodeRetention, Conflict, 409, "business-rule", "The patient's records must still be kept: the retention period has not ended.", "Wait for its end, or say in words that the law demands it now; see docs/erasure.md.", false},
+		{CodeLegalHold, Conflict, 409, "business-rule", "A legal hold stands on the patient's records.", "See `dosewire hold list`; erase when the hold is removed.", false},
+
+		{CodeSignatureRequired, Invalid, 422, "required", "This organisation's messages must be signed, and this one is not.", "Sign the body and send the same message again; see docs/signatures.md.", false},
+		{CodeSignatureMalformed, Invalid, 422, "structure", "The signature cannot be read: it is not one detached JWS in compact form with a certificate in x5c.", "Mend the signature; see docs/signatures.md.", false},
+		{CodeSignatureHeader, Invalid, 422, "not-supported", "The signature uses an algorithm, a form or a header parameter that is not taken.", "Sign with ES256 or EdDSA and without jwk, jku, x5u and crit; see docs/signatures.md.", false},
+		{CodeSignatureMismatch, Denied, 403, "security", "The signature is not of these bytes by this certificate's key.", "Sign exactly the bytes that are sent.", false},
+		{CodeSignatureUntrusted, Denied, 403, "security", "The signer's certificate does not lead to a trust anchor of this organisation, or is not for signing.", "Send the intermediates in x5c; ask the operator which trust anchors are set.", false},
+		{CodeSignatureExpired, Denied, 403, "security", "A certificate of the signer was not valid when the message arrived.", "Sign with a certificate that is valid now.", false},
+		{CodeSignatureSigner, Denied, 403, "security", "The certificate belongs to another person than Provenance.signature.who names.", "Name the signer by an identifier in the certificate.", false},
+		{CodeSignatureContent, Invalid, 422, "business-rule", "What is signed is not the whole of what the message asks for.", "Sign the whole body, or a Binary with every resource of the Bundle; see docs/signatures.md.", false},
 
 		{CodeHeldByOther, Conflict, 409, "conflict", "Another pharmacy holds this fill.", "Tell the patient; it may come back if released.", false},
 		{CodeNotHolder, Conflict, 409, "conflict", "This pharmacy does not hold the prescription.", "Claim it first, or report the hand-over.", false},
@@ -194,9 +221,11 @@ func Codes() []Entry {
 		{CodeDirected, Conflict, 409, "business-rule", "The prescriber has chosen the pharmacy.", "Ask the clinic.", false},
 		{CodeControlled, Conflict, 409, "business-rule", "A controlled drug is recorded and not routed here.", "Use the way that the law asks for.", false},
 		{CodeCollectCode, Conflict, 409, "conflict", "This collect code does not open the prescription.", "Ask the patient for the present code; after five wrong ones it is dead.", false},
+		{CodeAttempts, Unavailable, 429, "throttled", "This organisation has shown too many wrong collect codes.", "Wait an hour, and look at how codes are read in.", true},
 		{CodeVersion, Conflict, 412, "conflict", "If-Match names another version than the present one.", "Read the prescription and amend that.", false},
 
 		{CodeRecorded, Internal, 201, "informational", "Recorded.", "", false},
+		{CodeExists, Internal, 200, "informational", "A prescription with this identifier exists: nothing new was recorded.", "Use the one at Location.", false},
 		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
 		{CodeNoPrescriberID, Internal, 201, "informational", "The prescriber has no identifier.", "Send Practitioner.identifier.", false},
 		{CodeUnknownPharmacy, Internal, 201, "informational", "The pharmacy named is not known here: the prescription waits for the patient's choice.", "Check dispenseRequest.performer.", false},
@@ -208,5 +237,7 @@ func Codes() []Entry {
 		{CodeNotRouted, Internal, 201, "informational", "Recorded and not routed: the order is for a controlled drug, and this organisation has no policy for them.", "", false},
 		{CodeLeaseEnding, Internal, 201, "informational", "The hold of this fill ends within a day.", "Send the present status again, or report the hand-over.", false},
 		{CodeUndelivered, Internal, 201, "informational", "The pharmacy has not fetched the prescription yet.", "Call the pharmacy, or have the patient choose another.", false},
+		{CodeSigned, Internal, 201, "informational", "The signature was verified and is recorded with the message.", "", false},
+		{CodeSignatureUnread, Internal, 201, "informational", "A signature was sent and not looked at: none is asked of this organisation.", "Ask the operator to set trust anchors.", false},
 	}
 }

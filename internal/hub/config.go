@@ -25,15 +25,17 @@ type Config struct {
 	// begin with it. Defaults to the address in HTTP.
 	BaseURL string `yaml:"baseURL" env:"DOSEWIRE_BASE_URL"`
 
-	HTTP      HTTP      `yaml:"http"`
-	NATS      NATS      `yaml:"nats"`
-	Store     Store     `yaml:"store"`
-	Keys      Keys      `yaml:"keys"`
-	Ledger    Ledger    `yaml:"ledger"`
-	Notary    Notary    `yaml:"notary"`
-	FHIR      FHIR      `yaml:"fhir"`
-	Telemetry Telemetry `yaml:"telemetry"`
-	Grace     Grace     `yaml:"grace"`
+	HTTP          HTTP          `yaml:"http"`
+	NATS          NATS          `yaml:"nats"`
+	Store         Store         `yaml:"store"`
+	Keys          Keys          `yaml:"keys"`
+	Ledger        Ledger        `yaml:"ledger"`
+	Notary        Notary        `yaml:"notary"`
+	FHIR          FHIR          `yaml:"fhir"`
+	Prescriptions Prescriptions `yaml:"prescriptions"`
+	Retention     Retention     `yaml:"retention"`
+	Telemetry     Telemetry     `yaml:"telemetry"`
+	Grace         Grace         `yaml:"grace"`
 
 	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 90; -1 means
 	// none.
@@ -94,6 +96,9 @@ type Keys struct {
 	// File holds the key-wrapping key (32 bytes, mode 0600, in a folder of mode 0700), made on first
 	// use. Defaults to keys/kek in the data folder. Whoever has it and the key database can read all.
 	File string `yaml:"file" env:"DOSEWIRE_KEYS_FILE"`
+	// Missing says in words that the hub serves although the key database lacks keys of recorded
+	// messages: "records-stay-unreadable". Otherwise it refuses to start.
+	Missing string `yaml:"missing" env:"DOSEWIRE_KEYS_MISSING"`
 	// KMS is the ARN of a symmetric AWS KMS key, used instead of File. Credentials are found as the AWS
 	// SDK does: environment, shared files, container or instance role.
 	KMS string `yaml:"kms" env:"DOSEWIRE_KEYS_KMS"`
@@ -139,6 +144,19 @@ type FHIR struct {
 	// Accept lists the profiles that a resource may state, as "url", "url from" or "url from until" with
 	// days such as 2026-01-31, both included. Empty means any.
 	Accept []string `yaml:"accept" env:"DOSEWIRE_FHIR_ACCEPT"`
+}
+
+// Prescriptions is what the operator has decided about orders. Codes are "system|code".
+type Prescriptions struct {
+	// Controlled are the codes of controlled drugs, as medication or as one of its ingredients. Such an
+	// order is recorded and reaches no pharmacy. Empty means that none is known.
+	Controlled []string `yaml:"controlled" env:"DOSEWIRE_PRESCRIPTIONS_CONTROLLED"`
+	// ControlledAllow are the ids of the clinics whose orders for them are routed like any other. This
+	// hub is not certified for electronic prescriptions of controlled substances (21 CFR 1311).
+	ControlledAllow []string `yaml:"controlledAllow" env:"DOSEWIRE_PRESCRIPTIONS_CONTROLLED_ALLOW"`
+	// Directed are the codes of MedicationRequest.category with which the prescriber chooses the
+	// pharmacy: the patient can then send it nowhere else.
+	Directed []string `yaml:"directed" env:"DOSEWIRE_PRESCRIPTIONS_DIRECTED"`
 }
 
 // Telemetry is logs; traces are set by the OTEL_EXPORTER_OTLP variables.

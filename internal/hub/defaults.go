@@ -16,6 +16,7 @@ func (c Config) WithDefaults() Config {
 	set(&c.NATS.MaxStore, 4096)
 	set(&c.NATS.Replicas, map[string]int{Embedded: 1, Cluster: 3}[c.Mode])
 	set(&c.Keys.File, filepath.Join(c.Data, "keys", "kek"))
+	set(&c.Retention.Years, 6)
 	set(&c.Ledger.Origin, "dosewire.example/log")
 	set(&c.Notary.Folder, filepath.Join(c.Data, "notary"))
 	set(&c.Notary.Key, filepath.Join(c.Notary.Folder, "key"))

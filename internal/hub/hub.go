@@ -58,6 +58,8 @@ type Hub struct {
 
 	ready   chan struct{} // closed when every stage runs
 	leaving atomic.Bool   // stopping has begun
+
+	returned atomic.Int64 // erased keys that a backup had brought back
 }
 
 // Options of New beside the configuration.
@@ -138,7 +140,7 @@ func (h *Hub) stages() []stage {
 	g := h.config.Grace
 	return []stage{
 		{name: "telemetry", close: h.closeTelemetry},
-		{name: "databases", open: h.openDatabases, close: h.closeDatabases},
+		{name: "databases", open: h.openDatabases, run: h.keepKeys, close: h.closeDatabases},
 		{name: "notary", grace: notaryGrace, open: h.openNotary, run: h.runNotary},
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},

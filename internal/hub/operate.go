@@ -79,6 +79,9 @@ func newOrganization(o admin.NewOrganization) (ledger.Organization, error) {
 		}
 		org.Identifiers = append(org.Identifiers, id)
 	}
+	if err := setSignature(&org, o.Signature, o.Anchors); err != nil {
+		errs = append(errs, err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return org, err
 	}
@@ -107,37 +110,47 @@ func formatIdentifiers(ids []ledger.Identifier) []string {
 	return texts
 }
 
-// state brings one of the hub's own facts through the recorder.
+// state brings one of the hub's own facts through the recorder; a refusal is an error.
 func (h *Hub) state(ctx context.Context, kind string, fact any) error {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("hub: fact id: %w", err)
-	}
-	return h.stateAs(ctx, id, kind, fact)
+	_, err := h.accepted(ctx, kind, fact)
+	return err
 }
 
-// stateAs names the fact: said again under the same id, it is decided once.
+// stateAs is state of a fact with a name: said again under the same id, it is decided once.
 func (h *Hub) stateAs(ctx context.Context, id uuid.UUID, kind string, fact any) error {
+	answer, err := h.submitAs(ctx, id, kind, fact)
+	if err == nil && answer.Status >= 300 {
+		err = fault.Of(fault.Code(answer.Code))
+	}
+	return err
+}
+
+// submit brings one of the hub's own facts to the recorder and returns its word.
+func (h *Hub) submit(ctx context.Context, kind string, fact any) (streams.Answer, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return streams.Answer{}, fmt.Errorf("hub: fact id: %w", err)
+	}
+	return h.submitAs(ctx, id, kind, fact)
+}
+
+func (h *Hub) submitAs(ctx context.Context, id uuid.UUID, kind string, fact any) (streams.Answer, error) {
 	body, err := json.Marshal(fact)
 	if err != nil {
-		return fmt.Errorf("hub: fact: %w", err)
+		return streams.Answer{}, fmt.Errorf("hub: fact: %w", err)
 	}
 	answer, err := h.caller.Call(ctx, streams.Message{ID: "hub." + id.String(), Subject: streams.FactSubject(kind), Body: body}, factWait)
 	if err != nil {
-		return fmt.Errorf("hub: fact: %w", err)
+		return answer, fmt.Errorf("hub: fact: %w", err)
 	}
-	if answer.Status >= 300 {
-		return fault.Of(fault.Code(answer.Code))
-	}
-	return nil
+	return answer, nil
 }
 
 // Organizations lists the directory.
 func (h *Hub) Organizations(context.Context) ([]admin.Organization, error) {
 	all := []admin.Organization{}
 	for _, o := range h.directory.Organizations() {
-		all = append(all, admin.Organization{ID: o.ID.String(), Kind: o.Kind, Name: o.Name,
-			Identifiers: formatIdentifiers(o.Identifiers), Sandbox: o.Sandbox, Disabled: o.Disabled})
+		all = append(all, listed(o))
 	}
 	return all, nil
 }
@@ -145,28 +158,14 @@ func (h *Hub) Organizations(context.Context) ([]admin.Organization, error) {
 // Invite makes a one-time link to the inbox of a patient that the organisation has sent.
 // fault.CodeOrganization, ErrPatient.
 func (h *Hub) Invite(ctx context.Context, who admin.Patient) (admin.Invitation, error) {
-	org, err := uuid.Parse(who.Org)
+	found, err := h.locate(ctx, who)
 	if err != nil {
-		return admin.Invitation{}, fault.Of(fault.CodeOrganization)
-	}
-	if _, ok := h.directory.Organization(org); !ok {
-		return admin.Invitation{}, fault.Of(fault.CodeOrganization)
-	}
-	index := h.keys.Index(org, "patient", who.System, who.Value)
-	if who.System == "" {
-		index = h.keys.Index(org, "patient-id", who.Value)
-	}
-	found, ok, err := h.keys.Find(ctx, []ledger.PatientRef{{Org: org, Index: []ledger.Key{index}}})
-	if err != nil {
-		return admin.Invitation{}, fmt.Errorf("hub: find patient: %w", err)
-	}
-	if !ok[0] {
-		return admin.Invitation{}, ErrPatient
+		return admin.Invitation{}, err
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret) // never fails
 	token, until := base64.RawURLEncoding.EncodeToString(secret), time.Now().Add(inviteFor).UTC()
-	if err := h.databases.records.AddInvitation(ctx, sha256.Sum256([]byte(token)), found[0].Patient, until); err != nil {
+	if err := h.databases.records.AddInvitation(ctx, sha256.Sum256([]byte(token)), found.Patient, until); err != nil {
 		return admin.Invitation{}, fmt.Errorf("hub: invite: %w", err)
 	}
 	return admin.Invitation{URL: h.URL() + "/inbox/s/" + token, Until: until}, nil

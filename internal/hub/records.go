@@ -9,6 +9,7 @@ import (
 
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
 )
@@ -68,11 +69,15 @@ func (r *Records) open(ctx context.Context, id ledger.ID) (adapters.Plain, error
 	if err != nil {
 		return adapters.Plain{}, fmt.Errorf("hub: record key: %w", err)
 	}
-	body, err := ledger.Open(key, record, nil)
+	opened, err := ledger.OpenAll(key, record, nil)
 	if err != nil {
 		return adapters.Plain{}, fmt.Errorf("hub: open record: %w", err)
 	}
-	return adapters.Plain{Record: record, Body: body}, nil
+	verdict, err := signature.VerdictOf(opened.Evidence)
+	if err != nil {
+		return adapters.Plain{}, fmt.Errorf("hub: open record: %w", err)
+	}
+	return adapters.Plain{Record: record, Body: opened.Plaintext, Signature: verdict}, nil
 }
 
 // disclose stores who is about to read what.

@@ -41,8 +41,9 @@ func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
 
 // keyStore is a KeyStore in memory: enough for one patient.
 type keyStore struct {
-	deployment []ledger.DeploymentKey
-	patients   []ledger.NewPatient
+	ledger.KeyStore // the rest is not asked
+	deployment      []ledger.DeploymentKey
+	patients        []ledger.NewPatient
 }
 
 func (k *keyStore) Deployment(_ context.Context, add ...ledger.DeploymentKey) ([]ledger.DeploymentKey, error) {

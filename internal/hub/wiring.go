@@ -29,6 +29,9 @@ func (h *Hub) openDatabases(ctx context.Context) (err error) {
 	if h.keys, err = h.openKeyring(ctx); err != nil {
 		return err
 	}
+	if err := h.reconcileKeys(ctx); err != nil {
+		return err
+	}
 	orgs, clients, err := h.databases.records.Directory(ctx)
 	if err != nil {
 		return fmt.Errorf("directory: %w", err)
@@ -51,7 +54,7 @@ func (h *Hub) openBroker(ctx context.Context) (err error) {
 	if h.js, err = jetstream.New(h.nc); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	return nil
+	return h.forgetErased()
 }
 
 // watchBroker returns when ctx ends, or with an error that only a restart mends.
@@ -77,7 +80,7 @@ func (h *Hub) closeBroker() error {
 // openRecorder waits for the lease and makes sure that everybody can receive.
 func (h *Hub) openRecorder(ctx context.Context) (err error) {
 	h.recorder, err = recorder.Open(ctx, recorder.Config{
-		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge,
+		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge, Policy: h.config.Prescriptions.policy(),
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,

@@ -16,6 +16,7 @@ func TestKeyStore(t *testing.T, open func(testing.TB) ledger.KeyStore) {
 		"MoreIndexKeys":    testMoreIndexKeys,
 		"ManyPatients":     testManyPatients,
 		"NewestKeyRules":   testNewestKey,
+		"EraseKeys":        testEraseKeys,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

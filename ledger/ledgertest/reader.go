@@ -281,7 +281,8 @@ func testDirectory(t *testing.T, s Backend) {
 	b := newBatch(begin(t, s))
 	clinic := ledger.Organization{ID: newID(), Kind: "clinic", Name: "Praxis Süd", Sandbox: true,
 		Identifiers: []ledger.Identifier{{System: "http://hl7.org/fhir/sid/us-npi", Value: "1234567893"}, {System: "urn:a", Value: "x|y"}},
-		Intents:     []string{"instance-order", "reflex-order"}}
+		Intents:     []string{"instance-order", "reflex-order"},
+		Signature:   "require", Anchors: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"}
 	pharmacy := ledger.Organization{ID: newID(), Kind: "pharmacy", Name: "P"}
 	client := ledger.Client{ID: newID(), Org: clinic.ID, Secret: randomHash()}
 	b.Organizations = []ledger.Organization{clinic, pharmacy}
@@ -292,6 +293,7 @@ func testDirectory(t *testing.T, s Backend) {
 	b = newBatch(h) // replaced: one identifier goes and may be used by another
 	freed := clinic.Identifiers[0]
 	clinic.Identifiers, clinic.Intents, clinic.Disabled, clinic.Name = clinic.Identifiers[1:], nil, true, "B"
+	clinic.Signature, clinic.Anchors, pharmacy.Signature = "", "", "record"
 	pharmacy.Identifiers = []ledger.Identifier{freed}
 	client.Disabled = true
 	second := ledger.Client{ID: newID(), Org: clinic.ID, Secret: randomHash()}
@@ -302,6 +304,9 @@ func testDirectory(t *testing.T, s Backend) {
 
 	b = newBatch(h)
 	b.Organizations = []ledger.Organization{{ID: newID(), Kind: "clinic", Name: "thief", Identifiers: []ledger.Identifier{freed}}}
+	refused(t, s, b)
+	b = newBatch(h)
+	b.Organizations = []ledger.Organization{{ID: newID(), Kind: "clinic", Name: "no such policy", Signature: "demand"}}
 	refused(t, s, b)
 	sameDirectory(t, s, []ledger.Organization{clinic, pharmacy}, []ledger.Client{client, second})
 }

@@ -12,6 +12,7 @@ import (
 type Store interface {
 	ledger.Store
 	ledger.Reader
+	ledger.Eraser
 	directory.Store
 	// SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
 	// changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
@@ -67,6 +68,9 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"Invitations", testInvitations},
 		{"Sessions", testSessions},
 		{"Devices", testDevices},
+		{"Erasure", testErasure},
+		{"Holds", testHolds},
+		{"Quarantine", testQuarantine},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,6 +24,7 @@ func (s *Store) Commit(ctx context.Context, b *ledger.Batch) error {
 	queueState(&q, b)
 	queueEffects(&q, b)
 	queueDirectory(&q, b)
+	queueKeeping(&q, b)
 	q.add("advance", `SELECT dosewire_advance($1, $2, $3, $4, $5, $6, $7)`,
 		bigint(t.Epoch), bigint(t.Seq), bigint(t.Size), t.Leaf[:], bigint(uint64(t.Time)), bigint(t.Deliveries), bigint(uint64(ledger.Lease.Milliseconds())))
 	return s.run(ctx, q, "commit")
@@ -198,16 +199,18 @@ func queueEffects(q *statements, b *ledger.Batch) {
 // queueDirectory is rare.
 func queueDirectory(q *statements, b *ledger.Batch) {
 	if rows := latest(b.Organizations, func(o *ledger.Organization) ledger.ID { return o.ID }); len(rows) > 0 {
-		q.add("organization", `INSERT INTO organization (id, kind, name, sandbox, disabled, intents)
-		  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]::boolean[], $5::int[]::boolean[], $6::text[])
+		q.add("organization", `INSERT INTO organization (id, kind, name, sandbox, disabled, intents, signature, anchors)
+		  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]::boolean[], $5::int[]::boolean[], $6::text[], $7::text[], $8::text[])
 		  ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, sandbox = excluded.sandbox,
-		    disabled = excluded.disabled, intents = excluded.intents`,
+		    disabled = excluded.disabled, intents = excluded.intents, signature = excluded.signature, anchors = excluded.anchors`,
 			ids(rows, func(o *ledger.Organization) *ledger.ID { return &o.ID }),
 			texts(rows, func(o *ledger.Organization) string { return o.Kind }),
 			texts(rows, func(o *ledger.Organization) string { return o.Name }),
 			ints(rows, func(o *ledger.Organization) int { return number(o.Sandbox) }),
 			ints(rows, func(o *ledger.Organization) int { return number(o.Disabled) }),
-			lists(rows, func(o *ledger.Organization) []string { return o.Intents }))
+			lists(rows, func(o *ledger.Organization) []string { return o.Intents }),
+			texts(rows, func(o *ledger.Organization) string { return o.Signature }),
+			texts(rows, func(o *ledger.Organization) string { return o.Anchors }))
 		queueIdentifiers(q, rows)
 	}
 	if rows := latest(b.Clients, func(c *ledger.Client) ledger.ID { return c.ID }); len(rows) > 0 {

@@ -11,10 +11,10 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.idx`
+const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.idx, coalesce(r.erased_by, 0)`
 
 func scanRecord(row pgx.Row) (r ledger.Record, err error) {
-	err = row.Scan(idInto{&r.ID}, idInto{&r.Org}, idInto{&r.KeyID}, &r.Type, &r.Version, idInto{&r.Of}, &r.Epoch, &r.Seq, &r.Sealed, &r.Index)
+	err = row.Scan(idInto{&r.ID}, idInto{&r.Org}, idInto{&r.KeyID}, &r.Type, &r.Version, idInto{&r.Of}, &r.Epoch, &r.Seq, &r.Sealed, &r.Index, &r.ErasedBy)
 	return r, err
 }
 
@@ -38,10 +38,10 @@ func (s *Store) Versions(ctx context.Context, of ledger.ID) ([]ledger.Record, er
 	return all, refuse(err, "read versions")
 }
 
-// Prescription returns one by hub id, or ledger.ErrNotFound.
+// Prescription returns one by hub id; ledger.ErrErased, or ledger.ErrNotFound.
 func (s *Store) Prescription(ctx context.Context, rx ledger.ID) (ledger.Prescription, error) {
 	p, err := scanPrescription(s.pool.QueryRow(ctx, `SELECT `+prescriptionColumns+` FROM prescription p WHERE p.id = $1`, id(rx)))
-	return p, refuse(err, "read prescription")
+	return p, s.orErased(ctx, rx, refuse(err, "read prescription"))
 }
 
 // PatientPrescriptions returns a patient's, newest first.
@@ -76,10 +76,10 @@ func (s *Store) PrescriptionDispenses(ctx context.Context, rx ledger.ID) ([]ledg
 	return all, refuse(err, "read dispenses")
 }
 
-// DispenseByResource finds the dispense whose hub id is given, or ledger.ErrNotFound.
+// DispenseByResource finds the dispense whose hub id is given; ledger.ErrErased, or ledger.ErrNotFound.
 func (s *Store) DispenseByResource(ctx context.Context, resource ledger.ID) (ledger.Dispense, error) {
 	d, err := scanDispense(s.pool.QueryRow(ctx, `SELECT `+dispenseColumns+` FROM dispense d WHERE d.resource = $1`, id(resource)))
-	return d, refuse(err, "read dispense")
+	return d, s.orErased(ctx, resource, refuse(err, "read dispense"))
 }
 
 // WasDelivered reports whether the prescription was ever sent to the pharmacy.
@@ -129,9 +129,9 @@ func scanRow(rows pgx.Rows) (ledger.Row, error) {
 		entry, sealed, ids                    []byte
 		rid, org, key, of, aid, aorg, apat, c pgtype.UUID
 		kind, person, purpose, action, text   pgtype.Text
-		version, epoch, seq, ridx, at         pgtype.Int8
+		version, epoch, seq, ridx, erased, at pgtype.Int8
 	)
-	err := rows.Scan(&index, &entry, &rid, &org, &key, &kind, &version, &of, &epoch, &seq, &sealed, &ridx,
+	err := rows.Scan(&index, &entry, &rid, &org, &key, &kind, &version, &of, &epoch, &seq, &sealed, &ridx, &erased,
 		&aid, &aorg, &apat, &c, &person, &purpose, &action, &ids, &at, &text)
 	if err != nil {
 		return ledger.Row{}, err
@@ -142,7 +142,7 @@ func scanRow(rows pgx.Rows) (ledger.Row, error) {
 	}
 	if rid.Valid {
 		row.Record = &ledger.Record{ID: rid.Bytes, Org: org.Bytes, KeyID: key.Bytes, Type: kind.String, Version: int(version.Int64), Of: of.Bytes,
-			Epoch: uint64(epoch.Int64), Seq: uint64(seq.Int64), Sealed: sealed, Index: uint64(ridx.Int64)}
+			Epoch: uint64(epoch.Int64), Seq: uint64(seq.Int64), Sealed: sealed, Index: uint64(ridx.Int64), ErasedBy: uint64(erased.Int64)}
 	}
 	if aid.Valid {
 		row.Access = &ledger.Access{ID: aid.Bytes, Org: aorg.Bytes, Patient: apat.Bytes, Client: c.Bytes, Person: person.String,
@@ -248,7 +248,7 @@ func (s *Store) SetAcknowledged(ctx context.Context, upTo map[ledger.ID]uint64) 
 
 // Directory returns all organisations and clients, oldest first.
 func (s *Store) Directory(ctx context.Context) ([]ledger.Organization, []ledger.Client, error) {
-	rows, err := s.pool.Query(ctx, `SELECT o.id, o.kind, o.name, o.sandbox, o.disabled, o.intents,
+	rows, err := s.pool.Query(ctx, `SELECT o.id, o.kind, o.name, o.sandbox, o.disabled, o.intents, o.signature, o.anchors,
 	    array(SELECT system FROM organization_identifier i WHERE i.org = o.id ORDER BY position),
 	    array(SELECT value FROM organization_identifier i WHERE i.org = o.id ORDER BY position)
 	  FROM organization o ORDER BY o.id`)
@@ -267,7 +267,7 @@ func (s *Store) Directory(ctx context.Context) ([]ledger.Organization, []ledger.
 func scanOrganization(r pgx.Rows) (o ledger.Organization, err error) {
 	var intents pgtype.Text
 	var systems, values []string
-	if err = r.Scan(idInto{&o.ID}, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &systems, &values); err != nil {
+	if err = r.Scan(idInto{&o.ID}, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &o.Signature, &o.Anchors, &systems, &values); err != nil {
 		return o, err
 	}
 	for i := range systems {

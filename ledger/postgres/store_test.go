@@ -84,10 +84,24 @@ func TestHubCannotRewrite(t *testing.T) {
 		`UPDATE ledger SET entry = entry`, `DELETE FROM ledger`, `TRUNCATE ledger CASCADE`,
 		`ALTER TABLE ledger DISABLE TRIGGER ALL`, `DROP TRIGGER ledger_insert_only ON ledger`,
 		`DELETE FROM record`, `UPDATE record SET org = org`, `DELETE FROM head`, `DELETE FROM access`, `UPDATE statement SET text = ''`,
+		`UPDATE record SET sealed = NULL, key_id = NULL, erased_by = 0`, `DELETE FROM prescription`, `UPDATE message SET record = NULL`,
+		`UPDATE effect SET body = NULL`, `DELETE FROM erased_key`, `INSERT INTO erased_key VALUES (gen_random_uuid(), 0)`, `DELETE FROM erasure`,
 	} {
 		err := b.Exec(t.Context(), sql)
 		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "42501" {
 			t.Errorf("%s: %v, want SQLSTATE 42501", sql, err)
+		}
+	}
+}
+
+// The one function that can erase demands its entry in the same transaction.
+func TestHubErasesOnlyBesideAnEntry(t *testing.T) {
+	b := backend(t)
+	ledgertest.Fill(t, b, 1)
+	for _, entry := range []string{"0", "1", "99"} {
+		err := b.Exec(t.Context(), `SELECT dosewire_erase(`+entry+`, gen_random_uuid(), '{}', 0, '{}', '{}', '{}', '{}', '', '')`)
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23514" {
+			t.Errorf("beside entry %s: %v, want SQLSTATE 23514", entry, err)
 		}
 	}
 }

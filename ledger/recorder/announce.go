@@ -14,6 +14,7 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -22,22 +23,26 @@ import (
 // when the effect has its own Body, or when the record must be opened first.
 type announcement struct {
 	ledger.Effect
-	body []byte // nil = not at hand
-	leaf string // of the entry Index, hex; "" = not at hand
+	body    []byte // nil = not at hand
+	leaf    string // of the entry Index, hex; "" = not at hand
+	verdict string // on the record's signatures
 }
 
 // announcements pairs a batch's effects with the bodies and leaves at hand.
 func announcements(effects []ledger.Effect, units []*unit) []announcement {
-	bodies, leaves := make(map[ledger.ID][]byte, len(units)), make(map[uint64]string, len(units))
+	from, leaves := make(map[ledger.ID]*unit, len(units)), make(map[uint64]string, len(units))
 	for _, u := range units {
 		if u.result.fate == recorded {
-			bodies[u.result.record.ID] = u.body
+			from[u.result.record.ID] = u
 			leaves[u.result.index] = u.result.answer.Leaf
 		}
 	}
 	out := make([]announcement, len(effects))
 	for i, e := range effects {
-		out[i] = announcement{Effect: e, body: bodies[e.Record], leaf: leaves[e.Index]}
+		out[i] = announcement{Effect: e, leaf: leaves[e.Index]}
+		if u, ok := from[e.Record]; ok {
+			out[i].body, out[i].verdict = u.body, u.verdict()
+		}
 	}
 	return out
 }
@@ -49,6 +54,7 @@ type announcer struct {
 	r       *Recorder
 	publish *streams.DeliveryPublisher
 	wakes   *streams.Publisher
+	woken   recent
 	skip    map[ledger.ID]uint64 // after the loss of RX_DELIVERY: what each organisation had acknowledged
 	rewound uint64               // effects up to here are announced again, without wakes
 
@@ -144,6 +150,7 @@ func (a *announcer) run(ctx context.Context) error {
 	keep, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { a.housekeep(keep) })
+	wg.Go(func() { a.finishErasures(keep) })
 	defer func() {
 		stop()
 		wg.Wait()
@@ -291,6 +298,7 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 	var wakes []ledger.Effect
 	for _, e := range batch {
 		switch {
+		case e.Kind == ledger.EffectErased: // only its number is left
 		case e.Kind == ledger.EffectWake:
 			if e.Number > a.rewound {
 				wakes = append(wakes, e.Effect)
@@ -326,7 +334,7 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 
 // message is the delivery that an effect stands for.
 func (a *announcer) message(ctx context.Context, e announcement) (streams.Message, error) {
-	payload, err := a.payload(ctx, e)
+	payload, verdict, err := a.payload(ctx, e)
 	if err != nil {
 		return streams.Message{}, err
 	}
@@ -351,6 +359,9 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	if e.State != "" {
 		h.Set(streams.HeaderState, e.State)
 	}
+	if verdict != "" {
+		h.Set(streams.HeaderVerdict, verdict)
+	}
 	subject := e.Record
 	if subject == (ledger.ID{}) {
 		subject = e.Prescription
@@ -372,57 +383,37 @@ func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
 	return hex.EncodeToString(leaf[:]), nil
 }
 
-// payload is the effect's own body, or what the receiver may see of the record.
-func (a *announcer) payload(ctx context.Context, e announcement) ([]byte, error) {
+// payload is the effect's own body, or what the receiver may see of the record, with the verdict on
+// its signatures.
+func (a *announcer) payload(ctx context.Context, e announcement) (body []byte, verdict string, err error) {
 	switch {
 	case e.Body != nil:
-		return e.Body, nil
+		return e.Body, "", nil
 	case e.body == nil:
-		body, err := a.open(ctx, e.Record)
-		if err != nil {
-			return nil, err
+		if e.body, e.verdict, err = a.open(ctx, e.Record); err != nil {
+			return nil, "", err
 		}
-		e.body = body
 	}
 	if e.Items == nil {
-		return e.body, nil
+		return e.body, e.verdict, nil
 	}
-	return fhir.Slice(e.body, e.Items)
+	body, err = fhir.Slice(e.body, e.Items)
+	return body, e.verdict, err
 }
 
-func (a *announcer) open(ctx context.Context, id ledger.ID) ([]byte, error) {
+func (a *announcer) open(ctx context.Context, id ledger.ID) (body []byte, verdict string, err error) {
 	rec, err := a.r.deps.Reader.Record(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("recorder: announce record: %w", err)
+		return nil, "", fmt.Errorf("recorder: announce record: %w", err)
 	}
 	key, err := a.r.deps.Keys.Key(ctx, rec.KeyID)
 	if err != nil {
-		return nil, fmt.Errorf("recorder: announce key: %w", err)
+		return nil, "", fmt.Errorf("recorder: announce key: %w", err)
 	}
-	return ledger.Open(key, rec, nil)
-}
-
-// wakeUp tells the open inboxes and the devices of patients. The stream keeps one wake a device.
-func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
-	if len(wakes) == 0 {
-		return nil
-	}
-	patients := make([]ledger.ID, 0, len(wakes))
-	for _, w := range wakes {
-		patients = append(patients, w.Patient)
-		if err := a.r.deps.NATS.Publish(streams.LiveSubject(w.Patient.String()), nil); err != nil {
-			return fault.Of(fault.CodeUnavailable).Wrap(err)
-		}
-	}
-	devices, err := a.r.deps.Devices.DevicesOf(ctx, patients)
+	opened, err := ledger.OpenAll(key, rec, nil)
 	if err != nil {
-		return fmt.Errorf("recorder: devices: %w", err)
+		return nil, "", err
 	}
-	for _, d := range devices {
-		m := streams.Message{ID: "w." + newID().String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
-		if err := a.wakes.Publish(ctx, m); err != nil {
-			return fmt.Errorf("recorder: wake: %w", err)
-		}
-	}
-	return nil
+	verdict, err = signature.VerdictOf(opened.Evidence)
+	return opened.Plaintext, verdict, err
 }

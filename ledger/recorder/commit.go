@@ -58,26 +58,27 @@ func sealUnit(u *unit) error {
 	switch u.result.fate {
 	case recorded:
 	case refused:
-		*rec = quarantineRecord(u)
+		u.result.quarantined = ledger.Quarantined{Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
+			Code: u.result.answer.Code, Time: u.message.Time.UnixMilli()}
+		return ledger.SealQuarantined(u.patient, &u.result.quarantined, u.body)
 	default:
 		return nil
 	}
+	body := u.body
+	if u.result.instead != nil {
+		body = u.result.instead
+	}
 	rec.KeyID = u.patient.KeyID
-	commitment, err := ledger.Seal(u.patient, rec, u.body)
+	commitment, err := ledger.SealWith(u.patient, rec, body, u.sealable())
 	u.result.commitment = commitment
 	return err
-}
-
-// quarantineRecord is the shape under which a refused body is sealed.
-func quarantineRecord(u *unit) ledger.Record {
-	return ledger.Record{ID: newID(), Org: u.sender.ID, Type: "refused", Version: 1, Seq: u.message.Seq}
 }
 
 // keyFor is the key of the record's patient; the hub's own for facts about organisations; the day's
 // quarantine key for refusals.
 func (r *Recorder) keyFor(ctx context.Context, u *unit) (ledger.PatientKey, error) {
 	switch {
-	case u.result.fate == refused:
+	case u.result.fate == refused, u.result.passing:
 		return r.deps.Keys.Quarantine(ctx, u.message.Time.UnixMilli()/day)
 	case u.result.fate != recorded:
 		return ledger.PatientKey{}, nil
@@ -116,6 +117,10 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 	}
 	b.Fills, b.Delivered = v.fills, v.delivered
 	b.Organizations, b.Clients = v.organizations, v.clients
+	b.Holds, b.Released, b.Requests = v.holds, v.released, v.requests
+	if b.Erasure != nil {
+		b.Erasure.Job = erasureJob(&v.keeping, b.Erasure, b.From.Epoch, b.To.Deliveries)
+	}
 	b.To.Seq = cursor(units)
 	if err := r.linkAccesses(ctx, b); err != nil {
 		return nil, err
@@ -146,7 +151,12 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 		rec := &res.record
 		rec.Epoch = b.From.Epoch
 		var e ledger.Entry
-		e, b.To = ledger.Link(b.To, ledger.KindRecord, u.message.Time, rec.Digest(), res.commitment)
+		kind := ledger.KindRecord
+		if res.erasure != nil {
+			kind, b.Erasure = ledger.KindErasure, res.erasure
+			b.Erasure.Index = b.To.Size
+		}
+		e, b.To = ledger.Link(b.To, kind, u.message.Time, rec.Digest(), res.commitment)
 		rec.Index, res.index = e.Index, e.Index
 		leaf := b.To.Leaf
 		res.answer.Index, res.answer.Leaf = &rec.Index, hex.EncodeToString(leaf[:])
@@ -155,9 +165,9 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 		answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
 		b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Record: rec.ID, Answer: answer, Seq: u.message.Seq})
 	case refused:
-		b.Quarantined = append(b.Quarantined, ledger.Quarantined{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
-			KeyID: res.record.KeyID, Sealed: res.record.Sealed, Code: res.answer.Code, Time: u.message.Time.UnixMilli()})
-	case repeated, reused:
+		res.quarantined.Epoch = b.From.Epoch
+		b.Quarantined = append(b.Quarantined, res.quarantined)
+	case repeated, reused, existing:
 		if u.sub == 0 {
 			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
 		}
@@ -169,8 +179,9 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
 	effects := u.result.effects
 	if u.reply == "" && u.sender.Kind != "" {
+		about := only(u.result.answer.Resources)
 		effects = append(effects, ledger.Effect{Kind: ledger.EffectDeliver, Org: u.sender.ID, Type: "OperationOutcome",
-			Body: fhir.OutcomeFrom(u.result.answer.Issues), Prescription: only(u.result.answer.Resources)})
+			Body: fhir.OutcomeFrom(u.result.answer.Issues), Prescription: parseID(about.Rx), Claim: about.Claim, State: about.State})
 	}
 	for _, e := range effects {
 		b.To.Deliveries++
@@ -179,12 +190,12 @@ func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
 	}
 }
 
-// only is the prescription that an answer concerns if it is exactly one.
-func only(resources []streams.Resource) ledger.ID {
+// only is what an answer concerns if it is exactly one.
+func only(resources []streams.Resource) streams.Resource {
 	if len(resources) != 1 {
-		return ledger.ID{}
+		return streams.Resource{}
 	}
-	return parseID(resources[0].Rx)
+	return resources[0]
 }
 
 // repeat builds the answer to a message decided before: the first decision, and the present state so

@@ -24,20 +24,25 @@ const (
 	repeated             // decided before: the first decision again
 	reused               // the id of another message: answered, nothing else
 	recorded             // sealed, linked, remembered
+	existing             // a conditional create of what exists: answered, nothing else
 )
 
 // result is the decision on one unit, before it has an index.
 type result struct {
-	fate       fate
-	answer     streams.Answer
-	record     ledger.Record
-	patient    ledger.ID // whose key seals the record; zero = the hub's
-	statement  string    // public text recorded instead of a sealed record; "" = none
-	commitment ledger.Hash
-	index      uint64
-	effects    []ledger.Effect // numbers and indexes come with the commit
-	first      *unit           // of a repeat inside the same batch
-	stored     *ledger.Message // of a repeat of an earlier batch
+	fate        fate
+	answer      streams.Answer
+	record      ledger.Record
+	patient     ledger.ID // whose key seals the record; zero = the hub's
+	statement   string    // public text recorded instead of a sealed record; "" = none
+	passing     bool      // sealed under the day's quarantine key: it is about nobody
+	instead     []byte    // sealed instead of the received fact; nil = as received
+	commitment  ledger.Hash
+	quarantined ledger.Quarantined // a refusal, sealed
+	index       uint64
+	effects     []ledger.Effect // numbers and indexes come with the commit
+	first       *unit           // of a repeat inside the same batch
+	stored      *ledger.Message // of a repeat of an earlier batch
+	erasure     *ledger.Erasure // what the unit's entry erases
 }
 
 // decider decides units in stream order over one view. It does no I/O.
@@ -46,6 +51,7 @@ type decider struct {
 	directory *directory.Directory
 	view      *view
 	policy    Policy
+	tries     tries
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
 }
@@ -57,6 +63,11 @@ func (d *decider) decide(u *unit, now time.Time) error {
 		return nil
 	}
 	if d.known(u) {
+		return nil
+	}
+	if err := u.denied(); err != nil {
+		u.refuse(err)
+		d.refuse(u)
 		return nil
 	}
 	var t *draft
@@ -71,6 +82,9 @@ func (d *decider) decide(u *unit, now time.Time) error {
 	}
 	if u.refused() {
 		d.refuse(u)
+		return nil
+	}
+	if u.result.fate == existing {
 		return nil
 	}
 	d.names[u.name] = u
@@ -88,6 +102,10 @@ func (d *decider) known(u *unit) bool {
 		return true
 	}
 	if m, ok := d.view.Messages[u.name]; ok {
+		if m.Erased() {
+			d.again(u, fault.CodeErased)
+			return true
+		}
 		u.result = result{fate: repeated, stored: &m}
 		if m.Body != u.print {
 			d.reuse(u)
@@ -97,8 +115,11 @@ func (d *decider) known(u *unit) bool {
 	return false
 }
 
-func (d *decider) reuse(u *unit) {
-	u.issues = []fhir.Issue{fhir.IssueOf(fault.Of(fault.CodeIDReused))}
+func (d *decider) reuse(u *unit) { d.again(u, fault.CodeIDReused) }
+
+// again answers an id that was used before with this code, and does nothing else.
+func (d *decider) again(u *unit, code fault.Code) {
+	u.issues = []fhir.Issue{fhir.IssueOf(fault.Of(code))}
 	u.result = result{fate: reused, answer: refusal(u)}
 }
 
@@ -128,12 +149,19 @@ func (d *decider) message(u *unit, now time.Time) (*draft, error) {
 			u.refuse(fault.Of(fault.CodeSender).At(u.read.Dispenses[0].Expression))
 			return t, nil
 		}
+		if found, err := t.found(); found || err != nil {
+			return t, err
+		}
 		for _, q := range u.read.Requests {
 			if err := t.request(q); err != nil {
 				return nil, err
 			}
 		}
 	case auth.Pharmacy:
+		if u.shown && len(u.read.Dispenses) != 1 {
+			u.refuse(fault.Of(fault.CodeNotServed).At("header " + streams.HeaderCollect)) // a code opens one fill
+			return t, nil
+		}
 		// prescriptions in a pharmacy's message are citations, never an issue
 		if len(u.read.Dispenses) == 0 {
 			for _, q := range u.read.Requests {
@@ -175,6 +203,7 @@ type draft struct {
 	counted    bool // but what the refusal itself changes
 	patient    ledger.ID
 	statement  string // public text that is the whole record
+	passing    bool   // about nobody: kept as long as a refusal
 }
 
 // consequence is an effect of the state machine with the resource that caused it.
@@ -219,7 +248,7 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	}
 	state, effects, answer := rx.Decide(p.state.State, e, t.now)
 	if answer.Counted {
-		t.only(p, state, e, answer)
+		t.only(p, state, effects, item, e, answer)
 	}
 	if answer.Refused {
 		return answer
@@ -241,14 +270,18 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	return answer
 }
 
-// only keeps of this draft nothing but one prescription's state: a refusal that counts.
-func (t *draft) only(p *prescription, state rx.State, e rx.Event, a rx.Answer) {
+// only keeps of this draft nothing but one prescription's state, and what time did to it: a refusal
+// that counts.
+func (t *draft) only(p *prescription, state rx.State, effects []rx.Effect, item int, e rx.Event, a rx.Answer) {
 	kept := *p
 	kept.state.State, kept.dirty = state, true
 	kept.row.Version++
 	kept.remember(e, a, t.now)
 	t.touched[p.row.ID] = &kept
-	t.order = []ledger.ID{p.row.ID}
+	t.order, t.consequent = []ledger.ID{p.row.ID}, nil
+	for _, f := range effects {
+		t.consequent = append(t.consequent, consequence{Effect: f, p: &kept, item: item})
+	}
 }
 
 // remember adds what e has done to the prescription's trail.
@@ -319,7 +352,8 @@ func (t *draft) inform(code fault.Code, expression string) {
 // finish builds the answer and the effects of a unit that is recorded.
 func (t *draft) finish() {
 	u := t.unit
-	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources}
+	t.signed()
+	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources, Signature: u.verdict()}
 	for _, res := range t.resources {
 		if t.conflict && res.Code != "" {
 			a.Status, a.Code = max(a.Status, res.Status), res.Code
@@ -329,13 +363,13 @@ func (t *draft) finish() {
 	}
 	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}
-	u.result.patient, u.result.statement = t.patient, t.statement
+	u.result.patient, u.result.statement, u.result.passing = t.patient, t.statement, t.passing
 	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id, Seq: u.message.Seq}
 	if u.kind == "" && len(t.resources) == 1 && !t.conflict && t.resources[0].Version > 0 {
 		u.result.record.Of = parseID(t.resources[0].ID)
 		u.result.record.Version = t.resources[0].Version
 	}
-	if !t.conflict {
+	if !t.conflict || t.counted {
 		u.result.effects = t.effects()
 	}
 }
@@ -385,11 +419,12 @@ func (v *view) settle(p *prescription) {
 }
 
 // stored is a prescription's state as the state column holds it: the machine's value and the hashes
-// under which a pharmacy may cite it.
+// under which a pharmacy may cite it, and how many collect codes it has had.
 type stored struct {
 	rx.Kept
 	CiteIdentifier string `json:"citeIdentifier,omitempty"`
 	CiteLocal      string `json:"citeLocal,omitempty"`
+	Codes          uint16 `json:"codes,omitempty"` // number of the latest collect code
 }
 
 // write fills the row's columns from the state.

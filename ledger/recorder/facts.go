@@ -9,6 +9,7 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -18,6 +19,7 @@ const (
 	FactNomination   = "nomination"
 	FactDue          = "due"    // time has come for a prescription
 	FactSilent       = "silent" // a pharmacy has not fetched one
+	FactCollect      = collect.FactKind
 )
 
 // OrganizationFact makes or changes an organisation and its credentials. Organisations are replaced
@@ -65,6 +67,8 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 	switch u.kind {
 	case FactOrganization:
 		t.organization()
+	case FactSignature:
+		t.signaturePolicy()
 	case FactNomination:
 		if err := t.nominate(); err != nil {
 			return nil, err
@@ -73,13 +77,24 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		if err := t.timely(); err != nil {
 			return nil, err
 		}
+	case FactCollect:
+		if err := t.newCode(); err != nil {
+			return nil, err
+		}
 	case FactKeys:
 		t.rotated()
+	case FactErase:
+		t.erasure()
+	case FactHold:
+		t.hold()
+	case FactRequest:
+		t.patientRequest()
 	default:
 		u.refuse(fault.Of(fault.CodeFact))
 	}
 	if !u.refused() {
 		t.finish()
+		t.stateErasure()
 	}
 	return t, nil
 }
@@ -92,6 +107,10 @@ func (t *draft) organization() {
 	}
 	org := f.Organization
 	if org.ID == (ledger.ID{}) || org.Name == "" || (auth.Role(org.Kind) != auth.Clinic && auth.Role(org.Kind) != auth.Pharmacy) {
+		t.unit.refuse(fault.Of(fault.CodeFact))
+		return
+	}
+	if !anchored(org) {
 		t.unit.refuse(fault.Of(fault.CodeFact))
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -104,7 +105,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 		return err
 	}
 	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, view: v, names: map[ledger.Key]*unit{},
-		orgs: map[ledger.ID]ledger.Organization{}}
+		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries)}
 	at := r.head.Time
 	for _, u := range units {
 		at = max(at, u.message.Time.UnixMilli())
@@ -122,6 +123,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 	if err := r.commit(ctx, b, units); err != nil {
 		return err
 	}
+	r.tries = d.tries
 	r.metrics.batch(ctx, units, time.Since(began))
 	return nil
 }
@@ -152,7 +154,7 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	var refs []ledger.PatientRef
 	var of []*unit
 	for _, u := range units {
-		if u.refused() || u.kind != "" || !u.needsPatient() {
+		if u.refused() || u.denied() != nil || u.kind != "" || !u.needsPatient() {
 			continue
 		}
 		keys := patientKeys(r.deps.Keys, u.sender.ID, u.read.Subject)
@@ -162,8 +164,9 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 		}
 		refs, of = append(refs, ledger.PatientRef{Org: u.sender.ID, Index: keys}), append(of, u)
 	}
-	if len(refs) == 0 {
-		return nil
+	refs, of, err := r.withoutErased(ctx, refs, of)
+	if err != nil || len(refs) == 0 {
+		return err
 	}
 	found, err := r.deps.Keys.Patients(ctx, refs)
 	if err != nil {
@@ -180,6 +183,9 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 func (u *unit) needsPatient() bool {
 	if u.sender.Kind == "clinic" {
 		return true
+	}
+	if u.shown {
+		return false // the code says whose
 	}
 	for _, md := range u.read.Dispenses {
 		if len(md.Cites) == 0 {

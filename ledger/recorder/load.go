@@ -62,6 +62,12 @@ type view struct {
 	clients       []ledger.Client
 	nominations   map[ledger.ID]ledger.ID
 	claimed       map[string]ledger.ID // identifiers taken in this batch
+
+	keeping  keeping
+	holds    []ledger.Hold
+	released []ledger.ID
+	requests []ledger.PatientRequest
+	erasure  *ledger.Erasure
 }
 
 // prescription is a row with its state machine value.
@@ -96,6 +102,11 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 		}
 		for pair := range more.Delivered {
 			v.Delivered[pair] = true
+		}
+	}
+	if alone(units[0].message) {
+		if err := r.loadKeeping(ctx, units[0], v); err != nil {
+			return nil, err
 		}
 	}
 	return v, nil
@@ -147,6 +158,17 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 			w.Prescriptions = append(w.Prescriptions, id)
 		}
 		return
+	}
+	if u.kind == FactCollect {
+		if f, err := parseCollect(u.body); err == nil {
+			w.Prescriptions = append(w.Prescriptions, f.prescription)
+		}
+		return
+	}
+	for _, id := range []ledger.ID{u.proof.Prescription, u.about} {
+		if id != (ledger.ID{}) {
+			w.Prescriptions = append(w.Prescriptions, id)
+		}
 	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)

@@ -50,9 +50,10 @@ type Deps struct {
 	Streams   streams.Settings // Epoch and FirstSeq are filled in from the head
 }
 
-// Store is ledger.Store, the call that names a new log, and the one that ends a lease early.
+// Store is ledger.Store with erasure, the call that names a new log, and the one that ends a lease early.
 type Store interface {
 	ledger.Store
+	ledger.Eraser
 	SetOrigin(ctx context.Context, origin string) error
 	// Release ends the lease of term, so that the next recorder need not wait it out. It does nothing
 	// when another term has begun.
@@ -90,10 +91,14 @@ type Recorder struct {
 	accessed  time.Time   // last look for accesses without an entry
 	announcer *announcer
 	metrics   metrics
+	anchors   anchorage // of its own lock
+	erased    bool      // somebody was erased, ever
+	tries     tries     // of collect codes, by organisation
 
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms
 	halted  atomic.Pointer[error]
+	erasing atomic.Bool // an erasure has work left outside
 }
 
 // Open waits for the lease (as a standby, until ctx ends), writes the genesis entry of a new ledger,
@@ -150,6 +155,11 @@ func (r *Recorder) lead(ctx context.Context) error {
 		return err
 	}
 	if err := r.genesis(ctx); err != nil {
+		return err
+	}
+	// Another recorder may have erased patients since, and not have come to an end with it.
+	r.deps.Keys.ForgetAll()
+	if err := r.shred(ctx); err != nil {
 		return err
 	}
 	return r.openStreams(ctx)
@@ -316,8 +326,20 @@ func (r *Recorder) record(ctx, work context.Context) error {
 
 // step brings one batch, or the passing of time, into the ledger.
 func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
-	if len(messages) > 0 {
-		return r.handle(ctx, messages)
+	for len(messages) > 0 {
+		n := together(messages)
+		n = untilRights(messages[:n])
+		if err := r.handle(ctx, messages[:n]); err != nil {
+			return err
+		}
+		if alone(&messages[0]) {
+			if err := r.shred(ctx); err != nil {
+				return err
+			}
+		}
+		if messages = messages[n:]; len(messages) == 0 {
+			return nil
+		}
 	}
 	if err := r.chainAccesses(ctx); err != nil && fault.KindOf(err) != fault.Unavailable {
 		return err

@@ -12,7 +12,9 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -33,11 +35,16 @@ type unit struct {
 	claim    uint64       // Rx-Claim as stated
 	match    uint64       // Rx-If-Match: the version that is amended, 0 = none
 	about    ledger.ID    // Rx-Id: the prescription that is amended
-	name     ledger.Key   // (org, message id)
-	print    ledger.Hash  // fingerprint of body
-	reply    string       // Rx-Reply, "" = answered by a delivery
+	shown    bool         // a collect code came along
+	proof    collect.Proof
+	ifNone   string      // Rx-If-None-Exist: hash of the identifier of a conditional create, hex
+	name     ledger.Key  // (org, message id)
+	print    ledger.Hash // fingerprint of body
+	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
-	keyed    bool // patient is set
+	keyed    bool                // patient is set
+	evidence *signature.Evidence // what came of its signatures; nil = not judged
+	unread   bool                // there are some, and nobody asks for any
 
 	result result
 }
@@ -86,7 +93,11 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		return []*unit{whole}
 	}
 	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
-		whole.guard(func() { r.examine(whole) })
+		whole.guard(func() { r.examine(whole); r.judge(whole, false) })
+		return []*unit{whole}
+	}
+	if whole.shown || whole.ifNone != "" || whole.match != 0 {
+		whole.refuse(fault.Of(fault.CodeNotServed).At("header")) // about which entry?
 		return []*unit{whole}
 	}
 	bodies, expressions := fhir.Split(whole.doc)
@@ -103,6 +114,7 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 			if u.decode() {
 				u.print = r.deps.Keys.Fingerprint(body)
 				r.examine(u)
+				r.judge(u, true)
 			}
 		})
 		for k := range u.issues {
@@ -175,6 +187,7 @@ func (r *Recorder) identify(u *unit) {
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderClaim), "%d", &u.claim) // absent or malformed: not stated
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderMatch), "%d", &u.match)
 	u.about = parseID(u.message.Header.Get(streams.HeaderID))
+	u.conditions(r.deps.Keys)
 	u.name = r.deps.Keys.Index(org, "msg", u.id())
 }
 
@@ -198,6 +211,7 @@ func (r *Recorder) examine(u *unit) {
 	}
 	u.read = u.examined.Message
 	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
+	u.knowsPatient()
 	if u.of == 1 && !u.refused() {
 		r.checkID(u)
 	}
@@ -230,7 +244,7 @@ func (u *unit) id() string {
 	if u.bundleType() == "" && !u.identified() {
 		return ""
 	}
-	sum := sha256.Sum256(u.body)
+	sum := sha256.Sum256(u.conditional())
 	return "~" + hex.EncodeToString(sum[:])
 }
 

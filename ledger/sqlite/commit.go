@@ -30,6 +30,9 @@ func (s *Store) Commit(ctx context.Context, b *ledger.Batch) error {
 		if err := s.insert.batch(ctx, tx, b); err != nil {
 			return err
 		}
+		if err := s.keeping(ctx, tx, b); err != nil {
+			return err
+		}
 		return s.moveHead(ctx, tx, b.To)
 	})
 }

@@ -48,9 +48,9 @@ func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.quarantine, `INSERT INTO quarantine (epoch, seq, sub, org, key_id, code, time, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.organization, `
-			INSERT INTO organization (id, kind, name, sandbox, disabled, intents) VALUES (?, ?, ?, ?, ?, ?)
+			INSERT INTO organization (id, kind, name, sandbox, disabled, intents, signature, anchors) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, sandbox = excluded.sandbox,
-			  disabled = excluded.disabled, intents = excluded.intents`},
+			  disabled = excluded.disabled, intents = excluded.intents, signature = excluded.signature, anchors = excluded.anchors`},
 		{&s.dropIdentifiers, `DELETE FROM organization_identifier WHERE org = ?`},
 		{&s.identifier, `INSERT INTO organization_identifier (org, position, system, value) VALUES (?, ?, ?, ?)`},
 		{&s.client, `
@@ -128,7 +128,7 @@ func (s *inserts) directory(w *writer, b *ledger.Batch) {
 	each(w, "organisations", s.organization, b.Organizations, func(o *ledger.Organization, add add) {
 		intents, err := listOrNull(o.Intents)
 		w.fail(err)
-		add(o.ID[:], o.Kind, o.Name, o.Sandbox, o.Disabled, intents)
+		add(o.ID[:], o.Kind, o.Name, o.Sandbox, o.Disabled, intents, o.Signature, o.Anchors)
 	})
 	each(w, "organisations", s.dropIdentifiers, b.Organizations, func(o *ledger.Organization, add add) {
 		add(o.ID[:])

@@ -41,10 +41,10 @@ func list[T any](ctx context.Context, s *Store, what string, read func(row) (T, 
 	return all, refuse(err, what)
 }
 
-const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.idx`
+const recordColumns = `r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.idx, coalesce(r.erased_by, 0)`
 
 func scanRecord(src row) (r ledger.Record, err error) {
-	err = src.Scan(&r.ID, &r.Org, &r.KeyID, &r.Type, &r.Version, &r.Of, &r.Epoch, &r.Seq, &r.Sealed, &r.Index)
+	err = src.Scan(&r.ID, &r.Org, &r.KeyID, &r.Type, &r.Version, &r.Of, &r.Epoch, &r.Seq, &r.Sealed, &r.Index, &r.ErasedBy)
 	return r, err
 }
 
@@ -77,11 +77,11 @@ func scanPrescription(src row, before ...any) (p ledger.Prescription, err error)
 	return p, err
 }
 
-// Prescription returns one by hub id, or ledger.ErrNotFound.
+// Prescription returns one by hub id; ledger.ErrErased, or ledger.ErrNotFound.
 func (s *Store) Prescription(ctx context.Context, id ledger.ID) (ledger.Prescription, error) {
 	const q = `SELECT ` + prescriptionColumns + ` FROM prescription p WHERE p.id = ?`
 	p, err := scanPrescription(s.read.QueryRowContext(ctx, q, id[:]))
-	return p, refuse(err, "read prescription")
+	return p, s.orErased(ctx, id, refuse(err, "read prescription"))
 }
 
 // PatientPrescriptions returns a patient's, newest first.
@@ -122,11 +122,11 @@ func (s *Store) PrescriptionDispenses(ctx context.Context, id ledger.ID) ([]ledg
 	return list(ctx, s, "read dispenses", scanDispense, q, id[:])
 }
 
-// DispenseByResource finds the dispense whose hub id is given, or ledger.ErrNotFound.
+// DispenseByResource finds the dispense whose hub id is given; ledger.ErrErased, or ledger.ErrNotFound.
 func (s *Store) DispenseByResource(ctx context.Context, id ledger.ID) (ledger.Dispense, error) {
 	const q = `SELECT ` + dispenseColumns + ` FROM dispense d WHERE d.resource = ?`
 	d, err := scanDispense(s.read.QueryRowContext(ctx, q, id[:]))
-	return d, refuse(err, "read dispense")
+	return d, s.orErased(ctx, id, refuse(err, "read dispense"))
 }
 
 // WasDelivered reports whether the prescription was ever sent to the pharmacy.
@@ -159,14 +159,14 @@ func organizations(ctx context.Context, tx *sql.Tx) (orgs []ledger.Organization,
 			o       ledger.Organization
 			intents *string
 		)
-		if err := rows.Scan(&o.ID, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents); err != nil {
+		if err := rows.Scan(&o.ID, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &o.Signature, &o.Anchors); err != nil {
 			return err
 		}
 		o.Intents, err = readList[string](intents)
 		at[o.ID] = len(orgs)
 		orgs = append(orgs, o)
 		return err
-	}, `SELECT id, kind, name, sandbox, disabled, intents FROM organization ORDER BY id`)
+	}, `SELECT id, kind, name, sandbox, disabled, intents, signature, anchors FROM organization ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}

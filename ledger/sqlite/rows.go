@@ -13,7 +13,7 @@ import (
 const pageSize = 256
 
 const selectRows = `SELECT l.idx, l.entry,
-    r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed,
+    r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sealed, r.erased_by,
     a.id, a.org, a.patient, a.client, a.person, a.purpose, a.action, a.records, a.time, s.text
   FROM ledger l LEFT JOIN record r ON r.idx = l.idx LEFT JOIN access a ON a.idx = l.idx LEFT JOIN statement s ON s.idx = l.idx
   WHERE l.idx >= ? ORDER BY l.idx LIMIT ?`
@@ -59,6 +59,7 @@ type joined struct {
 		id, org, keyID, of  ledger.ID
 		kind                *string
 		version, epoch, seq *int64
+		erased              *int64
 		sealed              []byte
 	}
 	access struct {
@@ -77,7 +78,7 @@ func scanRow(rows *sql.Rows) (row ledger.Row, idx int64, err error) {
 	)
 	r, a := &j.record, &j.access
 	err = rows.Scan(&idx, &entry,
-		&r.id, &r.org, &r.keyID, &r.kind, &r.version, &r.of, &r.epoch, &r.seq, &r.sealed,
+		&r.id, &r.org, &r.keyID, &r.kind, &r.version, &r.of, &r.epoch, &r.seq, &r.sealed, &r.erased,
 		&a.id, &a.org, &a.patient, &a.client, &a.person, &a.purpose, &a.action, &a.records, &a.time, &j.text)
 	if err != nil {
 		return row, idx, err
@@ -88,6 +89,9 @@ func scanRow(rows *sql.Rows) (row ledger.Row, idx int64, err error) {
 	if r.kind != nil {
 		row.Record = &ledger.Record{ID: r.id, Org: r.org, KeyID: r.keyID, Type: *r.kind, Version: int(*r.version), Of: r.of,
 			Epoch: uint64(*r.epoch), Seq: uint64(*r.seq), Sealed: r.sealed, Index: uint64(idx)}
+		if r.erased != nil {
+			row.Record.ErasedBy = uint64(*r.erased)
+		}
 	}
 	if a.time != nil {
 		row.Access = &ledger.Access{ID: a.id, Org: a.org, Patient: a.patient, Client: a.client, Person: *a.person,

@@ -353,6 +353,23 @@ function judgeVectors(folder) {
     expect(`seal, ${v.name}: commitment`, sha256(opened), v.commitment);
   }
 
+  for (const v of read("seal-evidence.json")) {
+    const header = Buffer.concat([Buffer.of(1), uuid(v.record), uuid(v.keyId), uuid(v.org), counted(v.type), uint(v.version, 4), uuid(v.of)]);
+    const sealed = hex(v.sealed), key = Buffer.from(hkdfSync("sha256", hex(v.patientKey), "", Buffer.concat([Buffer.from("dosewire/record/v2"), uuid(v.record)]), 32));
+    expect(`seal-evidence, ${v.name}: version`, sealed[0], 2);
+    expect(`seal-evidence, ${v.name}: digest`, sha256(header, sealed), v.digest);
+    const d = createDecipheriv("aes-256-gcm", key, sealed.subarray(1, 13));
+    d.setAAD(header);
+    d.setAuthTag(sealed.subarray(-16));
+    const opened = Buffer.concat([d.update(sealed.subarray(13, -16)), d.final()]);
+    const end = 36 + opened.readUInt32BE(32);
+    const opening = sha256("dosewire/opening/v2", opened.subarray(0, 32), opened.subarray(36, end));
+    expect(`seal-evidence, ${v.name}: evidence`, opened.subarray(36, end).toString(), v.evidence);
+    expect(`seal-evidence, ${v.name}: plaintext`, opened.subarray(end).toString(), v.plaintext);
+    expect(`seal-evidence, ${v.name}: opening`, opening, v.opening);
+    expect(`seal-evidence, ${v.name}: commitment`, sha256(opening, opened.subarray(end)), v.commitment);
+  }
+
   for (const v of read("index.json")) {
     const key = Buffer.from(hkdfSync("sha256", hex(v.deploymentKey), "", "dosewire/index/v1", 32));
     expect("index: key", key, v.indexKey);

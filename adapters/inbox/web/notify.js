@@ -8,6 +8,8 @@ export async function notifications() {
   const ui = {
     panel, text: document.getElementById("notify-text"),
     on: document.getElementById("notify-on"), off: document.getElementById("notify-off"),
+    quiet: document.getElementById("notify-quiet"), from: document.getElementById("quiet-from"),
+    until: document.getElementById("quiet-until"), none: document.getElementById("quiet-none"),
   };
   key ??= await applicationKey();
   if (!key) return;
@@ -23,9 +25,21 @@ export async function notifications() {
   draw(ui, present);
   ui.on.onclick = () => attempt(ui, async () => {
     const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-    await post("/inbox/devices", made.toJSON());
+    await post("/inbox/devices", { ...made.toJSON(), ...kept() });
     draw(ui, made);
   });
+  const keep = (quiet) => attempt(ui, async () => {
+    const made = await worker.pushManager.getSubscription();
+    if (!made) return;
+    await post("/inbox/devices", quiet ? { ...made.toJSON(), quiet } : made.toJSON());
+    if (quiet) localStorage.setItem("quiet", JSON.stringify(quiet)); else localStorage.removeItem("quiet");
+    draw(ui, made);
+  });
+  ui.quiet.onsubmit = (event) => {
+    event.preventDefault();
+    keep({ from: ui.from.value, until: ui.until.value, zone: Intl.DateTimeFormat().resolvedOptions().timeZone });
+  };
+  ui.none.onclick = () => keep(null);
   ui.off.onclick = () => attempt(ui, async () => {
     const made = await worker.pushManager.getSubscription();
     if (made) {
@@ -36,8 +50,19 @@ export async function notifications() {
   });
 }
 
+// kept are this device's quiet hours. The hub has them sealed; the page remembers what it sent.
+function kept() {
+  const quiet = JSON.parse(localStorage.getItem("quiet") ?? "null");
+  return quiet ? { quiet } : {};
+}
+
 function draw(ui, subscription) {
-  ui.text.textContent = subscription ? "On for this device." : "Be told when a prescription arrives or is ready to collect.";
+  const { quiet } = kept();
+  ui.text.textContent = !subscription ? "Be told when a prescription arrives or is ready to collect."
+    : quiet ? `On for this device, quiet from ${quiet.from} until ${quiet.until}.` : "On for this device.";
+  ui.quiet.hidden = !subscription;
+  ui.none.hidden = !quiet;
+  if (quiet) [ui.from.value, ui.until.value] = [quiet.from, quiet.until];
   const focused = document.activeElement === ui.on || document.activeElement === ui.off;
   ui.on.hidden = Boolean(subscription);
   ui.off.hidden = !subscription;

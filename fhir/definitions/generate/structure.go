@@ -24,6 +24,7 @@ type element struct {
 	Base struct{ Path string }
 	Type []struct {
 		Code          string
+		Profile       []string
 		TargetProfile []string
 		Extension     []struct{ URL, ValueURL string }
 	}
@@ -56,6 +57,10 @@ func structures(bundle []byte) ([]structure, error) {
 // profiledTypes are data types of R4 that are written as profiles of Quantity or Element types but have
 // names of their own.
 func profiledTypes() []string { return []string{"Age", "Count", "Distance", "Duration"} }
+
+// simpleQuantity is the one profile that R4's own elements name as their type. Properties of a choice are
+// called after the type below it: doseQuantity.
+const simpleQuantity = "SimpleQuantity < Quantity = qty-3,sqty-1\n"
 
 // table writes all types, a parent before its children.
 func table(types []structure, sets *valueSets) (string, error) {
@@ -93,6 +98,7 @@ func table(types []structure, sets *valueSets) (string, error) {
 			fmt.Fprintf(&b, "%s < Quantity = %s\n", name, map[string]string{"Age": "age-1", "Count": "cnt-3", "Distance": "dis-1", "Duration": "drt-1"}[name])
 		}
 	}
+	b.WriteString(simpleQuantity)
 	b.WriteString(replaced)
 	return b.String(), nil
 }
@@ -204,6 +210,9 @@ func typesOf(e *element, inner bool) (string, error) {
 			if !slices.Contains(targets, "Resource") {
 				code += "(" + strings.Join(slices.Compact(targets), "+") + ")"
 			}
+		}
+		if code == "Quantity" && slices.Contains(t.Profile, "http://hl7.org/fhir/StructureDefinition/SimpleQuantity") {
+			code = "SimpleQuantity"
 		}
 		switch e.Path {
 		case "Resource.id":

@@ -67,10 +67,26 @@ func (v *valueSets) add(bundle []byte) error {
 // coding is one member of an expansion.
 type coding struct{ system, code string }
 
-// codes writes the expansion: codes alone for an element of type code, else by system. "" when the set
-// cannot be expanded (mime types, currencies, languages: those have a form, which is judged).
+// formOf names the form of codes that no table can list.
+func formOf(url string) string {
+	switch url {
+	case "http://hl7.org/fhir/ValueSet/mimetypes":
+		return "~mime"
+	case "http://hl7.org/fhir/ValueSet/currencies":
+		return "~currency"
+	case "http://hl7.org/fhir/ValueSet/ucum-units":
+		return "~unit"
+	}
+	return ""
+}
+
+// codes writes the expansion: codes alone for an element of type code, else by system; or the form of the
+// codes. "" when the set cannot be expanded.
 func (v *valueSets) codes(url, typ string) string {
 	url, _, _ = strings.Cut(url, "|")
+	if form := formOf(url); form != "" {
+		return form
+	}
 	all, ok := v.expand(url)
 	if !ok || len(all) == 0 {
 		return ""

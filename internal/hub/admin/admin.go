@@ -8,8 +8,11 @@ import (
 
 // Service is what the handler calls.
 type Service interface {
+	Keeper
 	AddOrganization(ctx context.Context, o NewOrganization) (Credential, error)
 	Organizations(ctx context.Context) ([]Organization, error)
+	// SetSignature changes what is asked of an organisation's messages.
+	SetSignature(ctx context.Context, p SignaturePolicy) (Organization, error)
 	Invite(ctx context.Context, who Patient) (Invitation, error)
 	Status(ctx context.Context) (Status, error)
 	KeyService
@@ -26,6 +29,15 @@ type NewOrganization struct {
 	Identifiers []string `json:"identifiers,omitempty"` // system|value
 	Intents     []string `json:"intents,omitempty"`     // fillable beside order and original-order
 	Sandbox     bool     `json:"sandbox,omitempty"`     // reaches only sandbox organisations
+	Signature   string   `json:"signature,omitempty"`   // off, record or require; "" = off
+	Anchors     string   `json:"anchors,omitempty"`     // trust anchors, PEM
+}
+
+// SignaturePolicy says how an organisation's messages must be signed from now on.
+type SignaturePolicy struct {
+	Org     string `json:"org"`
+	Policy  string `json:"policy"`            // off, record or require
+	Anchors string `json:"anchors,omitempty"` // trust anchors, PEM; "" keeps those that are set
 }
 
 // Credential is what a client of an organisation needs. Token is shown once; the hub keeps its hash.
@@ -47,6 +59,15 @@ type Organization struct {
 	Identifiers []string `json:"identifiers,omitempty"` // system|value
 	Sandbox     bool     `json:"sandbox,omitempty"`
 	Disabled    bool     `json:"disabled,omitempty"`
+	Signature   string   `json:"signature,omitempty"` // record or require; "" = off
+	Anchors     []Anchor `json:"anchors,omitempty"`
+}
+
+// Anchor is a certificate in which an organisation's signers' certificates end.
+type Anchor struct {
+	Subject string    `json:"subject"`
+	SHA256  string    `json:"sha256"` // of the DER, hex
+	Until   time.Time `json:"until"`
 }
 
 // Patient names a patient of an organisation: by identifier, or by the organisation's own id when

@@ -17,7 +17,10 @@ import (
 )
 
 // fake answers with what it was asked.
-type fake struct{ fail error }
+type fake struct {
+	admin.Keeper
+	fail error
+}
 
 func (f fake) KeyStatus(context.Context) (admin.KeyStatus, error) {
 	return admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}}, f.fail
@@ -41,6 +44,9 @@ func (f fake) AddOrganization(_ context.Context, o admin.NewOrganization) (admin
 }
 func (f fake) Organizations(context.Context) ([]admin.Organization, error) {
 	return []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}}, f.fail
+}
+func (f fake) SetSignature(_ context.Context, p admin.SignaturePolicy) (admin.Organization, error) {
+	return admin.Organization{ID: p.Org, Signature: p.Policy, Anchors: []admin.Anchor{{Subject: p.Anchors}}}, f.fail
 }
 func (f fake) Invite(_ context.Context, p admin.Patient) (admin.Invitation, error) {
 	return admin.Invitation{URL: p.System + "|" + p.Value, Until: time.Unix(1, 0).UTC()}, f.fail
@@ -81,6 +87,8 @@ func TestRoundTrips(t *testing.T) {
 	check(t, err, lines, []admin.PrescriptionLine{{ID: "o", Fills: 3}})
 	orgs, err := c.Organizations(ctx)
 	check(t, err, orgs, []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}})
+	signed, err := c.SetSignature(ctx, admin.SignaturePolicy{Org: "1", Policy: "record", Anchors: "PEM"})
+	check(t, err, signed, admin.Organization{ID: "1", Signature: "record", Anchors: []admin.Anchor{{Subject: "PEM"}}})
 	link, err := c.Invite(ctx, admin.Patient{System: "s", Value: "v"})
 	check(t, err, link, admin.Invitation{URL: "s|v", Until: time.Unix(1, 0).UTC()})
 	proof, err := c.Receipt(ctx, admin.ReceiptOf{ID: "x"})
@@ -114,7 +122,7 @@ func check[T any](t *testing.T, err error, got, want T) {
 func TestRefusalsKeepKindAndCode(t *testing.T) {
 	own := fault.New(fault.NotFound, "hub: no such patient")
 	for _, fail := range []error{fault.Of(fault.CodeIdentifierUse), own, fault.Of(fault.CodeBusy)} {
-		c := serve(t, fake{fail})
+		c := serve(t, fake{fail: fail})
 		_, addErr := c.AddOrganization(t.Context(), admin.NewOrganization{})
 		_, verifyErr := c.Verify(t.Context(), admin.Verification{}, nil)
 		for name, err := range map[string]error{"add": addErr, "verify": verifyErr} {
@@ -126,7 +134,7 @@ func TestRefusalsKeepKindAndCode(t *testing.T) {
 }
 
 func TestStrangersTextStaysInside(t *testing.T) {
-	_, err := serve(t, fake{errors.New("name: Zyxwina Canary")}).Status(t.Context())
+	_, err := serve(t, fake{fail: errors.New("name: Zyxwina Canary")}).Status(t.Context())
 	if err == nil || fault.KindOf(err) != fault.Internal || err.Error() != "unclassified" {
 		t.Errorf("err = %v", err)
 	}

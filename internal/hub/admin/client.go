@@ -42,6 +42,11 @@ func (c *Client) Organizations(ctx context.Context) (all []Organization, err err
 	return all, c.call(ctx, http.MethodGet, "/organizations", nil, &all)
 }
 
+// SetSignature is as in Service.
+func (c *Client) SetSignature(ctx context.Context, p SignaturePolicy) (o Organization, err error) {
+	return o, c.call(ctx, http.MethodPost, "/organizations/signature", p, &o)
+}
+
 func (c *Client) Invite(ctx context.Context, who Patient) (i Invitation, err error) {
 	return i, c.call(ctx, http.MethodPost, "/invitations", who, &i)
 }

@@ -22,12 +22,14 @@ func NewHandler(s Service) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /organizations", answer(s.AddOrganization))
 	mux.HandleFunc("GET /organizations", answer(func(ctx context.Context, _ struct{}) ([]Organization, error) { return s.Organizations(ctx) }))
+	mux.HandleFunc("POST /organizations/signature", answer(s.SetSignature))
 	mux.HandleFunc("POST /invitations", answer(s.Invite))
 	mux.HandleFunc("POST /receipts", answer(s.Receipt))
 	mux.HandleFunc("GET /status", answer(func(ctx context.Context, _ struct{}) (Status, error) { return s.Status(ctx) }))
 	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, s) })
 	handleKeys(mux, s)
 	handleRx(mux, s)
+	keeping(mux, s)
 	return mux
 }
 
