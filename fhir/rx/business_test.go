@@ -158,6 +158,10 @@ func TestTrail(t *testing.T) {
 	if trail.Begun() != 4000 || trail.Ended() != 7000 || trail[:6].Ended() != 0 || trail[:3].Begun() != 0 {
 		t.Errorf("begun %d, ended %d", trail.Begun(), trail.Ended())
 	}
+	refused := Trail{{Version: 1, Kind: Issue, With: "a"}, {Version: 2, At: 5, Kind: Claim, By: "b", With: "a", Refused: true}}
+	if refused.Begun() != 0 || refused.Seen("b") != nil || len(refused.Seen("a")) != 2 {
+		t.Error("a wrong collect code began something")
+	}
 	for i := range 2 * maxSteps {
 		trail = trail.Add(Step{Version: 9 + i, Kind: Query})
 	}

@@ -9,14 +9,15 @@ import (
 // Step is one change of a prescription, as its history keeps it: ids, times and words of ours, no
 // clinical content.
 type Step struct {
-	Version int        `json:"version"`        // of the prescription after it
-	At      int64      `json:"at"`             // stream time, unix ms
-	Kind    Kind       `json:"kind"`           // what the message meant
-	Record  string     `json:"record"`         // reference of the message that brought it
-	By      string     `json:"by,omitempty"`   // organisation; "" = the hub or the patient
-	With    string     `json:"with,omitempty"` // pharmacy that has it after it: the holder, else where it is routed
-	Status  string     `json:"status"`         // State.Status after it
-	Code    fault.Code `json:"code,omitempty"` // that qualifies it; "" = none
+	Version int        `json:"version"`           // of the prescription after it
+	At      int64      `json:"at"`                // stream time, unix ms
+	Kind    Kind       `json:"kind"`              // what the message meant
+	Record  string     `json:"record"`            // reference of the message that brought it
+	By      string     `json:"by,omitempty"`      // organisation; "" = the hub or the patient
+	With    string     `json:"with,omitempty"`    // pharmacy that has it after it: the holder, else where it is routed
+	Status  string     `json:"status"`            // State.Status after it
+	Code    fault.Code `json:"answer,omitempty"`  // that qualifies it; "" = none
+	Refused bool       `json:"refused,omitempty"` // a refusal that counts: a wrong collect code
 }
 
 // Trail is a prescription's history, oldest first.
@@ -58,7 +59,7 @@ func (t Trail) Said(version int) (said Step, ok bool) {
 // without what was another's.
 func (t Trail) Seen(pharmacy string) (seen Trail) {
 	for _, s := range t {
-		own := s.By == pharmacy || s.With == pharmacy
+		own := s.By == pharmacy && !s.Refused || s.With == pharmacy
 		if own || len(seen) > 0 && s.With == "" {
 			seen = append(seen, s)
 		}
@@ -78,7 +79,7 @@ func (t Trail) Of(version int) (Step, bool) {
 // Begun is when a pharmacy first took a fill or handed one over, unix ms; 0 = never.
 func (t Trail) Begun() int64 {
 	for _, s := range t {
-		if s.Kind == Claim || s.Kind == Prepare || s.Kind == HandOver {
+		if !s.Refused && (s.Kind == Claim || s.Kind == Prepare || s.Kind == HandOver) {
 			return s.At
 		}
 	}

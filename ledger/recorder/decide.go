@@ -287,7 +287,7 @@ func (t *draft) only(p *prescription, state rx.State, effects []rx.Effect, item 
 // remember adds what e has done to the prescription's trail.
 func (p *prescription) remember(e rx.Event, a rx.Answer, now time.Time) {
 	p.state.Trail = p.state.Trail.Add(rx.Step{Version: p.row.Version, At: now.UnixMilli(), Kind: e.Kind, Record: e.Record,
-		By: e.Org, With: p.state.With(), Status: p.state.Status(), Code: a.Code})
+		By: e.Org, With: p.state.With(), Status: p.state.Status(), Code: a.Code, Refused: a.Refused})
 }
 
 // answered turns the state machine's word on one resource into the sender's.
