@@ -22,6 +22,7 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("POST /fhir/MedicationRequest", auth.Clinic, s.Take(streams.TypeMedicationRequest))
 	d.Routes.System("PUT /fhir/MedicationRequest/{id}", auth.Clinic, s.Amend())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Clinic, s.ReadRequest())
+	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history", auth.Clinic, s.History())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Clinic, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$original", auth.Clinic, s.Original())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$receipt", auth.Clinic, s.Receipt())
@@ -29,6 +30,8 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Clinic, s.ReadDispense())
 	d.Routes.System("GET /fhir/Bundle/{id}", auth.Clinic, s.ReadBundle())
 	d.Routes.System("GET /fhir/Bundle/{id}/_history/{version}", auth.Clinic, s.ReadBundle())
+	d.Routes.System("GET /fhir/Task", auth.Clinic, s.SearchTasks())
+	d.Routes.System("GET /fhir/Task/{id}", auth.Clinic, s.ReadTask())
 	d.Routes.System("POST /fhir/{type}/$validate", auth.Clinic, s.Validate())
 	d.Routes.System("GET /fhir/$deliveries", auth.Clinic, s.Deliveries())
 	return nil, nil

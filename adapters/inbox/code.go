@@ -29,7 +29,7 @@ type codePage struct {
 // codeable reports whether a code may be made: while a fill waits, unless the prescriber chose the
 // pharmacy or nobody may fill it here.
 func (p prescription) codeable() bool {
-	return choosable(p.row.Status) && !p.state.Directed && !p.state.RecordOnly && p.codes < math.MaxUint16
+	return choosable(p.state) && !p.state.Directed && p.codes < math.MaxUint16
 }
 
 // code shows the present collect code. It is made again from its locator each time: nothing is stored

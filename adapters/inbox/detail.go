@@ -82,7 +82,7 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 	if chosen.IsZero() && p.Pharmacy != "" {
 		chosen = p.Issued // routed as it was issued
 	}
-	page := detailPage{prescription: p, Choose: choosable(p.row.Status), Code: p.codeable(), HasCode: p.state.Code != ""}
+	page := detailPage{prescription: p, Choose: choosable(p.state), Code: p.codeable(), HasCode: p.state.Code != ""}
 	page.Timeline = timeline(p.Words, p.state, p.Issued, chosen, p.Clinic, p.Pharmacy, events)
 	for i, e := range collected(events) {
 		page.Fills = append(page.Fills, fill{Number: i + 1, At: e.at, Date: e.handed, Where: e.pharmacy})
@@ -165,7 +165,7 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 	back := "/inbox/p/" + id.String() + "?said="
 	picked := r.PostFormValue("pharmacy")
 	offered := slices.ContainsFunc(a.choices(p), func(c choice) bool { return c.ID == picked })
-	if !choosable(p.row.Status) || !offered {
+	if !choosable(p.state) || !offered {
 		http.Redirect(w, r, back+saidLate, http.StatusSeeOther)
 		return
 	}

@@ -133,7 +133,7 @@ func TestList(t *testing.T) {
 		"Ready to collect", "Lisinopril 10 mg tablet", "One tablet every morning", "Riverside Pharmacy until 5 December",
 		"Dr. Miriam Okafor, Harbour Family Practice · 20 November 2026",
 		"Choose a pharmacy", "Salbutamol 100 microgram inhaler", "No dosage was sent electronically: see your paper or ask your pharmacist.",
-		"Being prepared", "Metformin 850 mg tablet",
+		"With pharmacy", "Metformin 850 mg tablet",
 		`<h2 id="earlier">Earlier</h2>`, "Cancelled", "Ibuprofen", "Collected", "Amoxicillin")
 	if strings.Contains(page, "Sertraline") {
 		t.Error("shows a stranger's prescription")
@@ -157,7 +157,7 @@ func TestDetail(t *testing.T) {
 		"Take with food.", "Its way to you",
 		`class="done"`, "Issued", "20 November 2026, 09:30 UTC",
 		`class="done"`, "Sent to pharmacy", "Riverside Pharmacy",
-		`class="done"`, "Accepted", "21 November 2026, 04:30 UTC",
+		`class="done"`, "With pharmacy", "21 November 2026, 04:30 UTC",
 		`class="now" aria-current="step"`, "Ready to collect", "21 November 2026, 07:30 UTC",
 		`class="next"`, "Collected",
 		"Quantity", "30 tablets", "Fills left", "3 of 3", "Collect by", "20 February 2027", "Pharmacy", "Riverside Pharmacy")

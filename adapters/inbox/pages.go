@@ -132,10 +132,8 @@ func functions(zone *time.Location) template.FuncMap {
 		"stamp":    func(t time.Time) stamp { return stampIn(zone, t) },
 		"date":     fhirDate,
 		"unbroken": unbroken,
-		"steps": func() []string {
-			return []string{"Issued", "Sent to pharmacy", "Accepted", "Ready to collect", "Collected"}
-		},
-		"add": func(a, b int) int { return a + b },
+		"steps":    milestones,
+		"add":      func(a, b int) int { return a + b },
 	}
 }
 

@@ -119,7 +119,7 @@ func (a *app) state(row ledger.Prescription) (prescription, error) {
 	} else {
 		p.Pharmacy = a.name(row.Pharmacy)
 	}
-	p.Words = describe(row.Status, p.state, p.Pharmacy, func(t time.Time) string { return stampIn(a.zone, t).Day })
+	p.Words = describe(p.state, p.Pharmacy, func(t time.Time) string { return stampIn(a.zone, t).Day })
 	return p, nil
 }
 

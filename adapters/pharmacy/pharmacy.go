@@ -26,9 +26,12 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("GET /fhir/Bundle/{id}", auth.Pharmacy, s.ReadBundle())
 	d.Routes.System("GET /fhir/Bundle/{id}/_history/{version}", auth.Pharmacy, s.ReadBundle())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Pharmacy, s.ReadRequest())
+	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history", auth.Pharmacy, s.History())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Pharmacy, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$original", auth.Pharmacy, s.Original())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/$receipt", auth.Pharmacy, s.Receipt())
+	d.Routes.System("GET /fhir/Task", auth.Pharmacy, s.SearchTasks())
+	d.Routes.System("GET /fhir/Task/{id}", auth.Pharmacy, s.ReadTask())
 	d.Routes.System("POST /fhir/{type}/$validate", auth.Pharmacy, s.Validate())
 	d.Routes.System("GET /fhir/$deliveries", auth.Pharmacy, s.Deliveries())
 	return nil, nil

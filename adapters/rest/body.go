@@ -72,7 +72,8 @@ func jsonFormat(format string) bool {
 // repeated.
 func shown(name string) string {
 	switch name {
-	case "_summary", "_elements", "_count", "_include", "_revinclude", "_sort", "_total", "async", "response-url", "mode", "profile":
+	case "_summary", "_elements", "_count", "_include", "_revinclude", "_sort", "_total", "async", "response-url", "mode", "profile",
+		"patient", "subject", "requester", "identifier", "code", "intent", "modified", "authored-on", "business-status", "_since", "_at", "_tag":
 		return name
 	}
 	return "parameter"

@@ -13,11 +13,14 @@
 //     found, also while the recorder cannot commit.
 //   - Bodies in flight and pages of deliveries are bounded together, so that large messages cannot
 //     exhaust the memory: who finds no room within 5 s gets 503 RX_BUSY.
-//   - What an organisation may not know is 404, as if it did not exist.
+//   - What an organisation may not know is 404, as if it did not exist, to the byte; a search does not find it.
+//   - A Task says how a prescription stands, without clinical content: one for each, under its id, written by
+//     nobody but the hub. It names the holder and the dispenses only to whom they concern.
+//   - Of a prescription's versions a pharmacy sees those since it was sent it, without what was another's.
 //   - A collect code comes in a header and goes no further: the stream gets a proof that is good for one body.
 //   - Every disclosure has its access row before bytes leave: one for a read, one for a page.
 //   - Deliveries come in the order of their numbers, at least once, each byte for byte.
 //
-// It keeps no state of its own; a Service is safe for concurrent use. It does not search, patch or
-// delete.
+// It keeps no state of its own; a Service is safe for concurrent use. It searches Tasks alone,
+// and does not patch or delete.
 package rest

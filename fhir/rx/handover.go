@@ -113,7 +113,7 @@ func (d *step) part(own, late bool) {
 	default:
 		return
 	}
-	d.Part = true
+	d.Part, d.Short = true, ShortAll
 	d.Parts = append(d.others(), Part{Org: d.e.Org, Dispense: d.e.Dispense, Amount: d.e.Amount})
 }
 

@@ -248,7 +248,7 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	}
 	state, effects, answer := rx.Decide(p.state.State, e, t.now)
 	if answer.Counted {
-		t.only(p, state, effects, item)
+		t.only(p, state, effects, item, e, answer)
 	}
 	if answer.Refused {
 		return answer
@@ -257,6 +257,7 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	if !answer.NoOp {
 		p.dirty = true
 		p.row.Version++
+		p.remember(e, answer, t.now)
 	}
 	for _, f := range effects {
 		if f.Kind == rx.TakeFill {
@@ -271,15 +272,22 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 
 // only keeps of this draft nothing but one prescription's state, and what time did to it: a refusal
 // that counts.
-func (t *draft) only(p *prescription, state rx.State, effects []rx.Effect, item int) {
+func (t *draft) only(p *prescription, state rx.State, effects []rx.Effect, item int, e rx.Event, a rx.Answer) {
 	kept := *p
 	kept.state.State, kept.dirty = state, true
 	kept.row.Version++
+	kept.remember(e, a, t.now)
 	t.touched[p.row.ID] = &kept
 	t.order, t.consequent = []ledger.ID{p.row.ID}, nil
 	for _, f := range effects {
 		t.consequent = append(t.consequent, consequence{Effect: f, p: &kept, item: item})
 	}
+}
+
+// remember adds what e has done to the prescription's trail.
+func (p *prescription) remember(e rx.Event, a rx.Answer, now time.Time) {
+	p.state.Trail = p.state.Trail.Add(rx.Step{Version: p.row.Version, At: now.UnixMilli(), Kind: e.Kind, Record: e.Record,
+		By: e.Org, With: p.state.With(), Status: p.state.Status(), Code: a.Code, Refused: a.Refused})
 }
 
 // answered turns the state machine's word on one resource into the sender's.
@@ -414,7 +422,7 @@ func (v *view) settle(p *prescription) {
 // stored is a prescription's state as the state column holds it: the machine's value and the hashes
 // under which a pharmacy may cite it, and how many collect codes it has had.
 type stored struct {
-	rx.State
+	rx.Kept
 	CiteIdentifier string `json:"citeIdentifier,omitempty"`
 	CiteLocal      string `json:"citeLocal,omitempty"`
 	Codes          uint16 `json:"codes,omitempty"` // number of the latest collect code
