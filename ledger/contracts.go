@@ -87,7 +87,8 @@ type KeyWrapper interface {
 // record sealed under one of its keys is committed. All methods are safe for concurrent use.
 type KeyStore interface {
 	// Deployment returns the wrapped deployment key, storing first if none is stored yet. The
-	// answer is what is stored, which may be another caller's.
+	// answer is what is stored, which may be another caller's. first nil stores nothing: the answer is
+	// then nil if none is stored.
 	Deployment(ctx context.Context, first []byte) ([]byte, error)
 	// FindPatients returns for each index key the patient it belongs to; absent keys are absent.
 	FindPatients(ctx context.Context, keys []Key) (map[Key]ID, error)

@@ -26,6 +26,9 @@ func TestKeyStore(t *testing.T, open func(testing.TB) ledger.KeyStore) {
 
 // testDeployment lets many nodes start at once: all must end with one key.
 func testDeployment(t *testing.T, s ledger.KeyStore) {
+	if none, err := s.Deployment(t.Context(), nil); err != nil || none != nil {
+		t.Errorf("Deployment before there is one: %d bytes, %v", len(none), err)
+	}
 	const nodes = 8
 	var (
 		wg  sync.WaitGroup
@@ -43,6 +46,11 @@ func testDeployment(t *testing.T, s ledger.KeyStore) {
 	for i := range nodes {
 		same(t, "deployment key", got[i], got[0])
 	}
+	again, err := s.Deployment(t.Context(), nil)
+	if err != nil {
+		t.Errorf("Deployment: %v", err)
+	}
+	same(t, "deployment key", again, got[0])
 }
 
 func newPatient(index ...ledger.Key) ledger.NewPatient {

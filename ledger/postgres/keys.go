@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -9,12 +10,17 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// Deployment returns the wrapped deployment key, storing first if none is stored yet.
+// Deployment returns the wrapped deployment key, storing first if none is stored yet and first is not nil.
 func (k *Keys) Deployment(ctx context.Context, first []byte) (stored []byte, err error) {
-	if _, err := k.pool.Exec(ctx, `INSERT INTO deployment (one, blob) VALUES (1, $1) ON CONFLICT DO NOTHING`, blob(first)); err != nil {
-		return nil, refuse(err, "deployment key")
+	if first != nil {
+		if _, err := k.pool.Exec(ctx, `INSERT INTO deployment (one, blob) VALUES (1, $1) ON CONFLICT DO NOTHING`, blob(first)); err != nil {
+			return nil, refuse(err, "deployment key")
+		}
 	}
 	err = k.pool.QueryRow(ctx, `SELECT blob FROM deployment`).Scan(&stored)
+	if first == nil && errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
 	return stored, refuse(err, "deployment key")
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/dosewire/dosewire/ledger"
 )
@@ -21,8 +22,15 @@ func OpenKeys(ctx context.Context, path string) (*Keys, error) {
 	return &Keys{f}, nil
 }
 
-// Deployment returns the wrapped deployment key, storing first if none is stored yet.
+// Deployment returns the wrapped deployment key, storing first if none is stored yet and first is not nil.
 func (k *Keys) Deployment(ctx context.Context, first []byte) (stored []byte, err error) {
+	if first == nil {
+		err = k.read.QueryRowContext(ctx, `SELECT blob FROM deployment`).Scan(&stored)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil
+		}
+		return stored, refuse(err, "deployment key")
+	}
 	err = k.change(ctx, "deployment key", func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO deployment (one, blob) VALUES (1, ?) ON CONFLICT DO NOTHING`, blob(first)); err != nil {
 			return err
