@@ -48,6 +48,8 @@ func (p posted) id(r *http.Request) (string, error) {
 		return keys[0], nil
 	case p.read.ID != "":
 		return p.read.ID, nil
+	case p.bundle == "batch" && p.doc.BundleID() != "": // its entries are read by the recorder
+		return p.doc.BundleID(), nil
 	case p.bundle != "" || p.identified():
 		sum := sha256.Sum256(p.body)
 		return "~" + hex.EncodeToString(sum[:]), nil

@@ -86,7 +86,15 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		return []*unit{whole}
 	}
 	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
-		whole.guard(func() { r.examine(whole) })
+		whole.guard(func() {
+			if r.examine(whole); !whole.refused() {
+				r.checkID(whole)
+			}
+		})
+		return []*unit{whole}
+	}
+	whole.read.ID = whole.doc.BundleID()
+	if r.checkID(whole); whole.refused() {
 		return []*unit{whole}
 	}
 	bodies, expressions := fhir.Split(whole.doc)
@@ -94,11 +102,16 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		whole.refuse(fault.Of(fault.CodeNothing).At("Bundle.entry"))
 		return []*unit{whole}
 	}
+	unfit := fhir.Unfit(whole.doc)
 	units := make([]*unit, len(bodies))
 	for i, body := range bodies {
 		u := &unit{message: m, sub: i, of: len(bodies), body: body, sender: whole.sender, claim: whole.claim, reply: whole.reply}
 		u.name = r.deps.Keys.Index(u.sender.ID, "msg", whole.id(), fmt.Sprint(i))
 		units[i] = u
+		if issue, no := unfit[i]; no {
+			u.issues = append(u.issues, issue)
+			continue
+		}
 		u.guard(func() {
 			if u.decode() {
 				u.print = r.deps.Keys.Fingerprint(body)
@@ -198,9 +211,6 @@ func (r *Recorder) examine(u *unit) {
 	}
 	u.read = u.examined.Message
 	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
-	if u.of == 1 && !u.refused() {
-		r.checkID(u)
-	}
 }
 
 // checkID judges the message id that the sender chose.
