@@ -145,7 +145,7 @@ func Codes() []Entry {
 
 		{CodeResourceType, Invalid, 400, "structure", "This resourceType is not taken here.", "Send MedicationRequest, MedicationDispense or a Bundle of them.", false},
 		{CodeStructure, Invalid, 422, "structure", "An element has the wrong JSON form.", "Mend the element named in expression.", false},
-		{CodeUnknown, Invalid, 422, "structure", "There is no such element in FHIR R4.", "Remove or rename it; names are case-sensitive.", false},
+		{CodeUnknown, Invalid, 422, "structure", "There is no such element in FHIR R4.", "Remove or rename the element at this line and column of the one in expression; names are case-sensitive. A name that FHIR does not have is never repeated.", false},
 		{CodeRequired, Invalid, 422, "required", "A required element is absent.", "Add the element named in expression.", false},
 		{CodeValue, Invalid, 422, "value", "A value does not have the form that its type demands.", "Mend the element named in expression.", false},
 		{CodeCode, Invalid, 422, "code-invalid", "A code is not in its required value set.", "Use a code of the value set.", false},
