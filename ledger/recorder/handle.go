@@ -43,6 +43,9 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 			}
 			messages = messages[half:]
 		default:
+			if err := r.sealable(ctx); err != nil {
+				return err // it is not the message
+			}
 			r.log.ErrorContext(ctx, "message quarantined", "seq", messages[0].Seq, "kind", fault.KindOf(err).String(), "error", err)
 			return r.isolate(ctx, &messages[0])
 		}

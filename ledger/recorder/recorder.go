@@ -87,7 +87,7 @@ type Recorder struct {
 	head      ledger.Head
 	intended  ledger.Head // what the commit in hand makes of head
 	accessed  time.Time   // last look for accesses without an entry
-	looked    time.Time   // last look for RX_INTAKE
+	looked    time.Time   // last look for RX_INTAKE and the hub's own key
 	announcer *announcer
 	metrics   metrics
 
@@ -152,6 +152,9 @@ func (r *Recorder) lead(ctx context.Context) error {
 	}
 	if err := r.genesis(ctx); err != nil {
 		return err
+	}
+	if err := r.deps.Keys.Check(ctx); err != nil {
+		return fmt.Errorf("recorder: own key: %w", err)
 	}
 	if err := r.openStreams(ctx); err != nil {
 		return err
@@ -330,8 +333,8 @@ func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
 // its senders, who have no outcome, send it again.
 var errIntakeLost = fault.New(fault.Unavailable, "recorder: RX_INTAKE is gone")
 
-// present looks, now and then while nothing comes, whether there is anything that could come: a reader
-// waits for its stream without end.
+// present looks, now and then while nothing comes, whether there is anything that could come, for a
+// reader waits for its stream without end, and whether it could be sealed.
 func (r *Recorder) present(ctx context.Context) error {
 	if time.Since(r.looked) < time.Second {
 		return nil
@@ -343,6 +346,14 @@ func (r *Recorder) present(ctx context.Context) error {
 		r.lost.Store(true)
 		r.log.ErrorContext(ctx, "RX_INTAKE is gone: it is made anew; what it held and was not recorded is lost until its senders repeat it", "seq", r.head.Seq)
 		return errIntakeLost
+	}
+	return r.sealable(ctx)
+}
+
+// sealable tells keys that are lost from a key database that is away.
+func (r *Recorder) sealable(ctx context.Context) error {
+	if err := r.deps.Keys.Check(ctx); fault.KindOf(err) == fault.Tampered {
+		return err
 	}
 	return nil
 }
