@@ -28,6 +28,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 			return fmt.Errorf("recorder: key: %w", err)
 		}
 		u.patient = key
+		u.brief = u.result.fate == refused && !r.kept.take(u.sender.ID, u.message.Time.UnixMilli()/day, len(u.body))
 	}
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
@@ -51,16 +52,19 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 }
 
 func sealUnit(u *unit) error {
-	rec := &u.result.record
+	rec, body := &u.result.record, u.body
 	switch u.result.fate {
 	case recorded:
 	case refused:
 		*rec = quarantineRecord(u)
+		if u.brief {
+			body = digest(u.body)
+		}
 	default:
 		return nil
 	}
 	rec.KeyID = u.patient.KeyID
-	commitment, err := ledger.Seal(u.patient, rec, u.body)
+	commitment, err := ledger.Seal(u.patient, rec, body)
 	u.result.commitment = commitment
 	return err
 }

@@ -90,6 +90,7 @@ type Recorder struct {
 	looked    time.Time   // last look for RX_INTAKE and the hub's own key
 	announcer *announcer
 	metrics   metrics
+	kept      allowance // of quarantine
 
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms

@@ -38,6 +38,7 @@ type unit struct {
 	reply    string       // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool // patient is set
+	brief    bool // refused, and its sender has no room left in quarantine: of the body a digest is kept
 
 	result result
 }

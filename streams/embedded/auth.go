@@ -51,8 +51,10 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	if err != nil {
 		return false
 	}
+	g.mu.Lock() // held until the server counts the connection, so that no two take the last place
+	defer g.mu.Unlock()
 	account, err := g.account(allowed)
-	if err != nil {
+	if err != nil || account.NumConnections() >= MaxConnections {
 		return false
 	}
 	c.RegisterUser(&server.User{Username: given.Username, Account: account, Permissions: &server.Permissions{
@@ -61,6 +63,13 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	}})
 	return true
 }
+
+// MaxConnections is how many connections an organisation may have at the same time, of maxConnections
+// that the server has for all.
+const (
+	MaxConnections = 64
+	maxConnections = 4096
+)
 
 // lend makes the hub's account offer what organisations may use.
 func (g *gate) lend(ns *server.Server) error {
@@ -78,14 +87,12 @@ func (g *gate) lend(ns *server.Server) error {
 }
 
 // account is the organisation's own, with what it may publish borrowed from the hub's. It is made when the
-// organisation first connects and stays as long as the server.
+// organisation first connects and stays as long as the server. The caller holds mu.
 func (g *gate) account(allowed streams.Permissions) (*server.Account, error) {
 	if allowed.Org == "" {
 		return nil, errNobody
 	}
 	name := accountPrefix + allowed.Org
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	account, _ := g.ns.LookupOrRegisterAccount(name)
 	if g.lent[name] {
 		return account, nil
