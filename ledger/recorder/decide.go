@@ -3,6 +3,7 @@ package recorder
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -272,9 +273,9 @@ func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, exp
 			res.Code = string(a.Code)
 			t.inform(a.Code, expression)
 		}
-		if len(a.Flags) > 0 {
-			res.Code = string(fault.CodeFlagged)
-			t.inform(fault.CodeFlagged, expression)
+		if len(a.Flags) > 0 { // flags are words of rx
+			last := &t.issues[len(t.issues)-1]
+			last.Text += " Conflicts: " + strings.Join(a.Flags, ", ") + "."
 		}
 	}
 	t.resources = append(t.resources, res)
@@ -374,12 +375,13 @@ func (v *view) settle(p *prescription) {
 	}
 }
 
-// stored is a prescription's state as the state column holds it: the machine's value and the hashes
-// under which a pharmacy may cite it.
+// stored is a prescription's state as the state column holds it: the machine's value, the hashes
+// under which a pharmacy may cite it, and those by which it can tell the patient from another.
 type stored struct {
 	rx.State
 	CiteIdentifier string `json:"citeIdentifier,omitempty"`
 	CiteLocal      string `json:"citeLocal,omitempty"`
+	Subject        []who  `json:"subject,omitempty"`
 }
 
 // write fills the row's columns from the state.
