@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/hub/admin"
 )
 
@@ -51,6 +52,9 @@ the identifiers given here (NPI, NCPDP, ODS, HPI-O …), written system|value.`,
 				return err
 			}
 			cred, err := op.AddOrganization(cmd.Context(), o)
+			if fault.KindOf(err) == fault.Invalid {
+				err = usageError{err}
+			}
 			if err != nil {
 				return errors.Join(err, keep.abandon())
 			}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,6 +54,9 @@ Exit code 5 means that stored data is not what was written; the first bad entry 
 func verify(ctx context.Context, c hub.Config, progress func(admin.Progress)) (admin.Verdict, error) {
 	v, err := admin.NewClient(c.AdminSocket()).Verify(ctx, progress)
 	if errors.Is(err, admin.ErrNotRunning) {
+		if _, err := os.Stat(c.Data); c.Store.DSN == "" && errors.Is(err, fs.ErrNotExist) {
+			return v, usageError{fmt.Errorf("there is no data folder %s", c.Data)}
+		}
 		return hub.VerifyStore(ctx, c, progress)
 	}
 	return v, err

@@ -28,6 +28,9 @@ func VerifyStore(ctx context.Context, c Config, progress func(admin.Progress)) (
 
 func verify(ctx context.Context, r ledger.Chain, origin string, progress func(admin.Progress)) (admin.Verdict, error) {
 	stored, err := r.Head(ctx)
+	if errors.Is(err, ledger.ErrNotFound) { // the one row that every store has from its first day on
+		return admin.Verdict{}, ledger.ErrHead.Wrap(err)
+	}
 	if err != nil {
 		return admin.Verdict{}, fmt.Errorf("hub: head: %w", err)
 	}
