@@ -15,10 +15,12 @@ func Spec() adapters.Spec { return adapters.Define("pharmacy", open) }
 
 func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	s := rest.New(d)
-	take := s.Take(streams.TypeBundle, streams.TypeMedicationDispense)
+	// a MedicationRequest of a pharmacy asks for a renewal; the recorder judges
+	take := s.Take(streams.TypeBundle, streams.TypeMedicationDispense, streams.TypeMedicationRequest)
 	d.Routes.System("POST /fhir", auth.Pharmacy, take)
 	d.Routes.System("POST /fhir/{$}", auth.Pharmacy, take)
 	d.Routes.System("POST /fhir/MedicationDispense", auth.Pharmacy, s.Take(streams.TypeMedicationDispense))
+	d.Routes.System("POST /fhir/MedicationRequest", auth.Pharmacy, s.Take(streams.TypeMedicationRequest))
 	d.Routes.System("GET /fhir/MedicationDispense/{id}", auth.Pharmacy, s.ReadDispense())
 	d.Routes.System("GET /fhir/MedicationDispense/{id}/_history/{version}", auth.Pharmacy, s.ReadDispense())
 	d.Routes.System("GET /fhir/Bundle/{id}", auth.Pharmacy, s.ReadBundle())

@@ -27,8 +27,8 @@ func TestWhatAPharmacySends(t *testing.T) {
 		{name: "dispense at the base", path: "/fhir", body: dispense, status: 201, subject: "MedicationDispense"},
 		{name: "at the base with a slash", path: "/fhir/", body: dispense, status: 201, subject: "MedicationDispense"},
 		{name: "Bundle with the prescription cited", path: "/fhir", body: adaptertest.Bundle("collection", "m-1", dispense, request), status: 201, subject: "Bundle"},
-		{name: "prescription", path: "/fhir", body: request, status: 403, code: "RX_SENDER"},
-		{name: "prescription at the type", path: "/fhir/MedicationRequest", body: request, status: 501, code: "RX_NOT_SERVED"},
+		{name: "prescription", path: "/fhir", body: request, status: 201, subject: "MedicationRequest"}, // a renewal, or refused by the recorder
+		{name: "prescription at the type", path: "/fhir/MedicationRequest", body: request, status: 201, subject: "MedicationRequest"},
 		{name: "prescription as a dispense", path: "/fhir/MedicationDispense", body: request, status: 400, code: "RX_RESOURCE_TYPE"},
 		{name: "invalid status", path: "/fhir", body: strings.Replace(dispense, "completed", "finished", 1), status: 422, code: "RX_CODE"},
 		{name: "validation", path: "/fhir/MedicationDispense/$validate", body: dispense, status: 200},

@@ -44,20 +44,24 @@ func fhirJSON(kind string) bool { return kind == "application/fhir+json" || kind
 func parameters(r *http.Request, allowed ...string) error {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return fault.Of(fault.CodeValue).At("query")
+		return fault.Of(fault.CodeParameter).At("query")
 	}
 	for name, values := range q {
 		switch {
-		case name == "_format" && !jsonFormat(values[0]):
+		case name == "_format" && !every(values, jsonFormat):
 			return fault.Of(fault.CodeMediaType).At("query _format")
-		case name == "_format", name == "_pretty":
-		case !slices.Contains(allowed, name):
+		case name == "_pretty":
+		case name != "_format" && !slices.Contains(allowed, name):
 			return fault.Of(fault.CodeNotServed).At("query " + shown(name))
 		case len(values) > 1:
 			return fault.Of(fault.CodeValue).At("query " + name)
 		}
 	}
 	return nil
+}
+
+func every(values []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(values, func(v string) bool { return !is(v) })
 }
 
 func jsonFormat(format string) bool {

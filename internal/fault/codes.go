@@ -45,6 +45,7 @@ const (
 	// The hub's own rules.
 	CodeNoMessageID   Code = "RX_NO_MESSAGE_ID"
 	CodeMessageID     Code = "RX_MESSAGE_ID"
+	CodeParameter     Code = "RX_PARAMETER"
 	CodeIDReused      Code = "RX_ID_REUSED"
 	CodeNoIdentity    Code = "RX_NO_IDENTITY"
 	CodeNoPatient     Code = "RX_NO_PATIENT"
@@ -159,6 +160,7 @@ func Codes() []Entry {
 
 		{CodeNoMessageID, Invalid, 400, "required", "Nothing identifies this message.", "Send Idempotency-Key (REST), Nats-Msg-Id (NATS), MessageHeader.id, Bundle.identifier or a business identifier.", false},
 		{CodeMessageID, Invalid, 400, "value", "The message id does not begin with the sender's organisation id, or is too long.", "Use <organisation id>.<your id>, at most 256 bytes.", false},
+		{CodeParameter, Invalid, 400, "value", "A header or the query is malformed, or holds a word that is not known.", "Mend the header or query named in expression.", false},
 		{CodeIDReused, Conflict, 409, "duplicate", "The id was used before with other content.", "Use a new id for new content.", false},
 		{CodeNoIdentity, Invalid, 422, "required", "The prescription or dispense has neither one business identifier nor an id.", "Give exactly one identifier, or mark one with use=official.", false},
 		{CodeNoPatient, Invalid, 422, "required", "The patient cannot be found in the message or among those this organisation sent before.", "Include the Patient, or give subject.identifier.", false},
