@@ -87,6 +87,7 @@ const (
 	CodeNoDosage        Code = "RX_NO_DOSAGE"
 	CodeNoPrescriberID  Code = "RX_NO_PRESCRIBER_ID"
 	CodeUnknownPharmacy Code = "RX_UNKNOWN_PHARMACY"
+	CodeAmbiguous       Code = "RX_PATIENT_AMBIGUOUS"
 	CodeOptionalRef     Code = "RX_UNRESOLVED_REFERENCE"
 	CodeInpatient       Code = "RX_NOT_ROUTED"
 	CodeHistoryOnly     Code = "RX_HISTORY_ONLY"
@@ -200,6 +201,7 @@ func Codes() []Entry {
 		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
 		{CodeNoPrescriberID, Internal, 201, "informational", "The prescriber has no identifier.", "Send Practitioner.identifier.", false},
 		{CodeUnknownPharmacy, Internal, 201, "informational", "The pharmacy named is not known here: the prescription waits for the patient's choice.", "Check dispenseRequest.performer.", false},
+		{CodeAmbiguous, Internal, 201, "informational", "The patient's identifiers belong to several patients that you sent before: the first one's patient was taken.", "Check which patient is meant; two records of one person are not joined here.", false},
 		{CodeOptionalRef, Internal, 201, "informational", "A reference to something outside the message could not be followed.", "", false},
 		{CodeInpatient, Internal, 201, "informational", "Recorded and not routed: this order is not for a community pharmacy.", "", false},
 		{CodeHistoryOnly, Internal, 201, "informational", "Recorded as this pharmacy's history: it cites no prescription, so no fill was used.", "", false},

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
@@ -174,6 +175,10 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	}
 	for i, u := range of {
 		u.patient, u.keyed = found[i], true
+		if r.deps.Keys.Ambiguous(refs[i]) {
+			u.issues = append(u.issues, fhir.Issue{Severity: "warning", Code: "informational", ID: string(fault.CodeAmbiguous),
+				Text: title(fault.CodeAmbiguous), Expression: u.doc.Type()})
+		}
 	}
 	return nil
 }

@@ -48,3 +48,31 @@ func TestDispenseForAnotherPatient(t *testing.T) {
 	}
 	h.verify()
 }
+
+// TestIdentifiersOfTwoPatients: one message that names two patients who are already known is recorded
+// under the first, and its sender is told.
+func TestIdentifiersOfTwoPatients(t *testing.T) {
+	h := open(t)
+	named := func(rx string, identifiers string) []byte {
+		return []byte(strings.Replace(string(order(rx, oldBridgeNPI, "Amoxicillin")), `[{"system":"urn:mrn","value":"M-1"}]`, identifiers, 1))
+	}
+	const ada, bob = `{"system":"urn:mrn","value":"A"}`, `{"system":"urn:mrn","value":"B"}`
+	warned := func(id string, body []byte) bool {
+		a := h.send(h.clinic, id, body)
+		if a.Status != 201 {
+			t.Fatalf("%s: %+v", id, a)
+		}
+		return strings.Contains(string(a.Issues), `"`+string(fault.CodeAmbiguous)+`"`)
+	}
+	for id, ids := range map[string]string{"a": "[" + ada + "]", "b": "[" + bob + "]"} {
+		if warned(id, named(id, ids)) {
+			t.Errorf("%s: warned of one patient", id)
+		}
+	}
+	if !warned("both", named("both", "["+ada+","+bob+"]")) {
+		t.Error("not told of two patients")
+	}
+	if warned("more", named("more", "["+ada+`,{"system":"urn:ssn","value":"1"}]`)) {
+		t.Error("warned of a new identifier")
+	}
+}
