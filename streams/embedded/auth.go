@@ -32,6 +32,32 @@ type gate struct {
 
 	mu   sync.Mutex
 	lent map[string]bool // accounts that have their imports; guarded by mu
+
+	from  map[string]string // address of a connection to its organisation, of the latest; guarded by names
+	names sync.Mutex
+}
+
+// remembered bounds the addresses that are known; it is above what can be connected at once.
+const remembered = 2 * maxConnections
+
+// orgOf is the organisation that was last let in from an address, "" if none was.
+func (g *gate) orgOf(address string) string {
+	g.names.Lock()
+	defer g.names.Unlock()
+	return g.from[address]
+}
+
+func (g *gate) remember(c server.ClientAuthentication, org string) {
+	address := c.RemoteAddress()
+	if address == nil {
+		return
+	}
+	g.names.Lock()
+	defer g.names.Unlock()
+	if g.from == nil || len(g.from) >= remembered {
+		g.from = map[string]string{}
+	}
+	g.from[address.String()] = org
 }
 
 // Check implements server.Authentication.
@@ -57,6 +83,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	if err != nil || account.NumConnections() >= MaxConnections {
 		return false
 	}
+	g.remember(c, allowed.Org)
 	c.RegisterUser(&server.User{Username: given.Username, Account: account, Permissions: &server.Permissions{
 		Publish:   only(allowed.Publish),
 		Subscribe: only(allowed.Subscribe),
