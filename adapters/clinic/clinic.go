@@ -21,6 +21,7 @@ func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	d.Routes.System("POST /fhir/$process-message", auth.Clinic, s.Process())
 	d.Routes.System("POST /fhir/MedicationRequest", auth.Clinic, s.Take(streams.TypeMedicationRequest))
 	d.Routes.System("PUT /fhir/MedicationRequest/{id}", auth.Clinic, s.Amend())
+	d.Routes.System("POST /fhir/MedicationDispense", auth.Clinic, s.NotTheirs())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}", auth.Clinic, s.ReadRequest())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history", auth.Clinic, s.History())
 	d.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", auth.Clinic, s.ReadRequest())

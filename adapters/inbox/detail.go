@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -157,13 +159,17 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 		a.notFound(w, r)
 		return
 	}
+	picked, err := pickedPharmacy(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	p, err := a.one(r.Context(), s, id)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
 	back := "/inbox/p/" + id.String() + "?said="
-	picked := r.PostFormValue("pharmacy")
 	offered := slices.ContainsFunc(a.choices(p), func(c choice) bool { return c.ID == picked })
 	if !choosable(p.state) || !offered {
 		http.Redirect(w, r, back+saidLate, http.StatusSeeOther)
@@ -175,6 +181,21 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 		return
 	}
 	http.Redirect(w, r, back+word, http.StatusSeeOther)
+}
+
+// pickedPharmacy is the one that the form names. What no page of ours could have sent is refused.
+func pickedPharmacy(r *http.Request) (string, error) {
+	if err := r.ParseForm(); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return "", fault.Of(fault.CodeTooLarge)
+		}
+		return "", fault.Of(fault.CodeParameter)
+	}
+	id, err := uuid.Parse(r.PostForm.Get("pharmacy"))
+	if err != nil {
+		return "", fault.Of(fault.CodeParameter)
+	}
+	return id.String(), nil
 }
 
 // answerWait is how long a page waits for the recorder.

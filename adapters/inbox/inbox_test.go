@@ -217,13 +217,26 @@ func TestChoosingAPharmacyIsAFact(t *testing.T) {
 		{"pending", h.hill.String(), "pending", streams.Answer{}, fault.Of(fault.CodePending), 1},
 		{"closed pharmacy", closed.String(), "late", streams.Answer{}, nil, 0},
 		{"a clinic", h.clinic.String(), "late", streams.Answer{}, nil, 0},
-		{"nothing", "", "late", streams.Answer{}, nil, 0},
 	} {
 		h.sent, h.answer, h.answerErr = nil, c2.answer, c2.err
 		res, _ := c.post("/inbox/p/"+h.choose.String()+"/pharmacy", url.Values{"pharmacy": {c2.to}})
 		if want := "/inbox/p/" + h.choose.String() + "?said=" + c2.said; res.StatusCode != 303 || res.Header.Get("Location") != want || len(h.sent) != c2.facts {
 			t.Errorf("%s: got %d to %q with %d facts", c2.name, res.StatusCode, res.Header.Get("Location"), len(h.sent))
 		}
+	}
+	for name, bad := range map[string]struct {
+		form   url.Values
+		status int
+	}{
+		"nothing": {url.Values{}, 400}, "empty": {url.Values{"pharmacy": {""}}, 400}, "garbage": {url.Values{"pharmacy": {"a pharmacy"}}, 400},
+		"huge": {url.Values{"pharmacy": {strings.Repeat("x", 9<<10)}}, 413},
+	} {
+		if res, _ := c.post("/inbox/p/"+h.choose.String()+"/pharmacy", bad.form); res.StatusCode != bad.status {
+			t.Errorf("%s: got %d, want %d", name, res.StatusCode, bad.status)
+		}
+	}
+	if res, _ := c.get("/"); res.StatusCode != 302 || res.Header.Get("Location") != "/inbox/" {
+		t.Errorf("/: %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}
 	h.sent, h.answer, h.answerErr = nil, streams.Answer{Status: 200}, nil
 	c.post("/inbox/p/"+h.choose.String()+"/pharmacy", url.Values{"pharmacy": {h.hill.String()}})

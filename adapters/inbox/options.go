@@ -101,6 +101,7 @@ type route struct {
 // routes is the whole surface of the inbox.
 func (a *app) routes() []route {
 	r := []route{
+		{"GET /{$}", http.RedirectHandler("/inbox/", http.StatusFound)},
 		{"GET /inbox", http.RedirectHandler("/inbox/", http.StatusPermanentRedirect)},
 		{"GET /inbox/{$}", a.signedIn(a.list)},
 		{"GET /inbox/p/{id}", a.signedIn(a.detail)},

@@ -15,6 +15,7 @@ func Spec() adapters.Spec { return adapters.Define("pharmacy", open) }
 
 func open(_ Options, d adapters.Deps) (adapters.Runner, error) {
 	s := rest.New(d)
+	// a MedicationRequest of a pharmacy asks for a renewal; the recorder judges
 	take := s.Take(streams.TypeBundle, streams.TypeMedicationDispense, streams.TypeMedicationRequest)
 	d.Routes.System("POST /fhir", auth.Pharmacy, take)
 	d.Routes.System("POST /fhir/{$}", auth.Pharmacy, take)

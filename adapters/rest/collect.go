@@ -92,9 +92,11 @@ func (s *Service) collected(ctx context.Context, a streams.Answer) (body []byte,
 		if err := json.Unmarshal(row.State, &state); err != nil {
 			return nil, give, fault.New(fault.Tampered, "rest: stored state").Wrap(err)
 		}
-		if give, err = s.bodies.take(ctx, 2*fhir.MaxBytes); err != nil {
+		room := s.bodies.of(who.Org)
+		if err := room.take(ctx, 2*fhir.MaxBytes); err != nil {
 			return nil, func() {}, err
 		}
+		give = room.give
 		plain, err := s.deps.Records.Read(ctx, reader(who, "collect"), row.Record)
 		if err != nil {
 			give()

@@ -43,6 +43,8 @@ func (p posted) id(r *http.Request, header nats.Header) (string, error) {
 		return keys[0], nil
 	case p.read.ID != "":
 		return p.read.ID, nil
+	case p.bundle == "batch" && p.doc.BundleID() != "": // its entries are read by the recorder
+		return p.doc.BundleID(), nil
 	case p.bundle != "" || p.identified():
 		h := sha256.New()
 		h.Write(p.body)

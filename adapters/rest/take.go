@@ -23,6 +23,13 @@ func (s *Service) Take(types ...string) http.Handler {
 	})
 }
 
+// NotTheirs handles the POST of what only the other party sends.
+func (s *Service) NotTheirs() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		adapters.Refuse(w, fault.Of(fault.CodeSender))
+	})
+}
+
 // Process handles POST $process-message: a Bundle of type message and nothing else.
 func (s *Service) Process() http.Handler {
 	return s.taking(func(d *fhir.Document) error {

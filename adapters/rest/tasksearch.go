@@ -52,14 +52,15 @@ func (s *Service) searchTasks(r *http.Request) (body []byte, give func(), err er
 	if err != nil {
 		return nil, nil, err
 	}
-	if give, err = s.bodies.take(ctx, pageBytes*min(int64(len(page)), 1)); err != nil {
+	room := s.bodies.of(who.Org)
+	if err := room.take(ctx, pageBytes*min(int64(len(page)), 1)); err != nil {
 		return nil, nil, err
 	}
 	if body, err = s.searchset(ctx, who, q, page, next); err != nil {
-		give()
+		room.give()
 		return nil, nil, err
 	}
-	return body, give, nil
+	return body, room.give, nil
 }
 
 // taskQuery is a parsed search. Empty lists do not restrict.

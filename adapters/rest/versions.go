@@ -145,14 +145,15 @@ func (s *Service) history(r *http.Request) (body []byte, give func(), err error)
 		return nil, nil, err
 	}
 	// no page is larger, and few are near it
-	if give, err = s.bodies.take(ctx, pageBytes*min(int64(len(page)), 1)); err != nil {
+	room := s.bodies.of(who.Org)
+	if err := room.take(ctx, pageBytes*min(int64(len(page)), 1)); err != nil {
 		return nil, nil, err
 	}
 	if body, err = s.historyBundle(ctx, who, k, page, count, before, more); err != nil {
-		give()
+		room.give()
 		return nil, nil, err
 	}
-	return body, give, nil
+	return body, room.give, nil
 }
 
 // historyPage reads how many versions are wanted, and before which.

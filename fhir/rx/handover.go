@@ -48,6 +48,7 @@ func (d *step) conflicts() (flags []string) {
 		{FlagOnHold, d.OnHold},
 		{FlagTooEarly, d.now < d.ValidFrom || d.Holder != d.e.Org && rested(d) != ""},
 		{FlagSubstituted, asOrdered(d) != ""},
+		{FlagOtherPatient, d.e.OtherPatient},
 	} {
 		if c.is {
 			flags = append(flags, c.flag)

@@ -146,6 +146,7 @@ type Event struct {
 	// Substituted: another product than the one ordered. Mitigated: the pharmacist has recorded why an
 	// interval or a substitution rule is overridden (detectedIssue.mitigation).
 	Substituted, Mitigated bool
+	OtherPatient           bool   // HandOver: its subject is not the prescription's
 	OldStatus              string // status last decided for this dispense, "" = first
 	OldClaim               uint64 // claim that this dispense served
 }
@@ -243,4 +244,6 @@ const (
 	FlagOnHold      = "on-hold"      // the clinic had put it on hold
 	FlagTooEarly    = "too-early"    // validity had not begun, or the interval between fills was not over
 	FlagSubstituted = "substituted"  // another product, which the order does not allow
+
+	FlagOtherPatient = "other-patient" // its subject is not the prescription's
 )

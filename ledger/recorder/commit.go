@@ -28,6 +28,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 			return fmt.Errorf("recorder: key: %w", fenced(err))
 		}
 		u.patient = key
+		u.brief = u.result.fate == refused && !r.kept.take(u.sender.ID, u.message.Time.UnixMilli()/day, len(u.body))
 	}
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
@@ -51,7 +52,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 }
 
 func sealUnit(u *unit) error {
-	rec := &u.result.record
+	rec, body := &u.result.record, u.body
 	if u.result.statement != "" {
 		return nil
 	}
@@ -60,11 +61,13 @@ func sealUnit(u *unit) error {
 	case refused:
 		u.result.quarantined = ledger.Quarantined{Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
 			Code: u.result.answer.Code, Time: u.message.Time.UnixMilli()}
-		return ledger.SealQuarantined(u.patient, &u.result.quarantined, u.body)
+		if u.brief {
+			body = digest(u.body)
+		}
+		return ledger.SealQuarantined(u.patient, &u.result.quarantined, body)
 	default:
 		return nil
 	}
-	body := u.body
 	if u.result.instead != nil {
 		body = u.result.instead
 	}

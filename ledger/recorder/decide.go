@@ -3,6 +3,7 @@ package recorder
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -315,9 +316,9 @@ func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, exp
 			res.Code = string(a.Code)
 			t.inform(a.Code, expression)
 		}
-		if len(a.Flags) > 0 {
-			res.Code = string(fault.CodeFlagged)
-			t.inform(fault.CodeFlagged, expression)
+		if len(a.Flags) > 0 { // flags are words of rx
+			last := &t.issues[len(t.issues)-1]
+			last.Text += " Conflicts: " + strings.Join(a.Flags, ", ") + "."
 		}
 	}
 	t.resources = append(t.resources, res)
@@ -419,13 +420,15 @@ func (v *view) settle(p *prescription) {
 	}
 }
 
-// stored is a prescription's state as the state column holds it: the machine's value and the hashes
-// under which a pharmacy may cite it, and how many collect codes it has had.
+// stored is a prescription's state as the state column holds it: the machine's value, the hashes under
+// which a pharmacy may cite it and by which it can tell the patient from another, and how many collect
+// codes it has had.
 type stored struct {
 	rx.Kept
 	CiteIdentifier string `json:"citeIdentifier,omitempty"`
 	CiteLocal      string `json:"citeLocal,omitempty"`
 	Codes          uint16 `json:"codes,omitempty"` // number of the latest collect code
+	Subject        []who  `json:"subject,omitempty"`
 }
 
 // write fills the row's columns from the state.

@@ -96,6 +96,11 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(md.Expression + ".authorizingPrescription"))
 		return nil
 	}
+	stranger := somebodyElse(subjectOf(t.keys, p.row.ID, t.unit.read.Subject), p.state.Subject)
+	if stranger && (kind == rx.Claim || kind == rx.Prepare) { // an intention; a hand-over is a fact, and flagged
+		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(md.Expression + ".subject"))
+		return nil
+	}
 	if known.Prescription != (ledger.ID{}) && known.Prescription != p.row.ID {
 		t.answered(streams.Resource{Type: streams.TypeMedicationDispense}, p, rx.Answer{Refused: true, Code: fault.CodeDispenseUsed}, md.Expression)
 		return nil
@@ -105,8 +110,8 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 	a := t.step(p, rx.Event{
 		Kind: kind, Dispense: hexHash(known.Key.Hash), Stated: t.unit.claim, Partial: partial(md.Type), Whole: whole(md.Type),
 		Amount: md.Quantity.Millionths, Unit: md.Quantity.Unit, Substituted: md.Substituted, Mitigated: md.Mitigated,
-		WasSent:   t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
-		EverHeld:  known.Claim > 0,
+		WasSent:  t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
+		EverHeld: known.Claim > 0, OtherPatient: stranger,
 		OldStatus: known.Status, OldClaim: known.Claim,
 		Code: t.unit.proof.Locator, CodeOK: t.right(),
 	}, md.Item)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
@@ -46,6 +47,9 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 		default:
 			if broken := r.ends(ctx, r.head); broken != nil {
 				return broken // it is not the message
+			}
+			if err := r.sealable(ctx); err != nil {
+				return err // nor is it here
 			}
 			r.log.ErrorContext(ctx, "message quarantined", "seq", messages[0].Seq, "kind", fault.KindOf(err).String(), "error", err)
 			return r.isolate(ctx, &messages[0])
@@ -177,6 +181,10 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	}
 	for i, u := range of {
 		u.patient, u.keyed = found[i], true
+		if r.deps.Keys.Ambiguous(refs[i]) {
+			u.issues = append(u.issues, fhir.Issue{Severity: "warning", Code: "informational", ID: string(fault.CodeAmbiguous),
+				Text: title(fault.CodeAmbiguous), Expression: u.doc.Type()})
+		}
 	}
 	return nil
 }

@@ -153,6 +153,7 @@ func (t *draft) begin(key ledger.Key, q fhir.Request) *prescription {
 		p.row.Group = t.keys.Index(t.unit.sender.ID, "group", q.Group.System, q.Group.Value).Hash
 	}
 	p.state.Clinic = t.unit.sender.ID.String()
+	p.state.Subject = subjectOf(t.keys, id, t.unit.read.Subject)
 	if q.Identity != (fhir.Identifier{}) {
 		p.state.CiteIdentifier = hexHash(t.keys.Index(ledger.ID{}, "rx", q.Identity.System, q.Identity.Value).Hash)
 	}

@@ -45,6 +45,7 @@ type unit struct {
 	keyed    bool                // patient is set
 	evidence *signature.Evidence // what came of its signatures; nil = not judged
 	unread   bool                // there are some, and nobody asks for any
+	brief    bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
 
 	result result
 }
@@ -93,11 +94,20 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		return []*unit{whole}
 	}
 	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
-		whole.guard(func() { r.examine(whole); r.judge(whole, false) })
+		whole.guard(func() {
+			if r.examine(whole); !whole.refused() {
+				r.checkID(whole)
+			}
+			r.judge(whole, false)
+		})
 		return []*unit{whole}
 	}
 	if whole.shown || whole.ifNone != "" || whole.match != 0 {
 		whole.refuse(fault.Of(fault.CodeNotServed).At("header")) // about which entry?
+		return []*unit{whole}
+	}
+	whole.read.ID = whole.doc.BundleID()
+	if r.checkID(whole); whole.refused() {
 		return []*unit{whole}
 	}
 	bodies, expressions := fhir.Split(whole.doc)
@@ -105,11 +115,16 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		whole.refuse(fault.Of(fault.CodeNothing).At("Bundle.entry"))
 		return []*unit{whole}
 	}
+	unfit := fhir.Unfit(whole.doc)
 	units := make([]*unit, len(bodies))
 	for i, body := range bodies {
 		u := &unit{message: m, sub: i, of: len(bodies), body: body, sender: whole.sender, claim: whole.claim, reply: whole.reply}
 		u.name = r.deps.Keys.Index(u.sender.ID, "msg", whole.id(), fmt.Sprint(i))
 		units[i] = u
+		if issue, no := unfit[i]; no {
+			u.issues = append(u.issues, issue)
+			continue
+		}
 		u.guard(func() {
 			if u.decode() {
 				u.print = r.deps.Keys.Fingerprint(body)
@@ -212,9 +227,6 @@ func (r *Recorder) examine(u *unit) {
 	u.read = u.examined.Message
 	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
 	u.knowsPatient()
-	if u.of == 1 && !u.refused() {
-		r.checkID(u)
-	}
 }
 
 // checkID judges the message id that the sender chose.
