@@ -20,8 +20,10 @@ func twenty(e *Event) { e.Terms = Terms{Amount: 20, Unit: "ucum|1"} }
 func mitigated(e *Event)   { e.Mitigated = true }
 func substituted(e *Event) { e.Substituted = true }
 
-// TestTerms tells what the order says of each fill: amounts, intervals, substitution.
-func TestTerms(t *testing.T) {
+func TestTerms(t *testing.T) { tell(t, terms()) }
+
+// terms tells what the order says of each fill: amounts, intervals, substitution.
+func terms() map[string]story {
 	const (
 		issued   = "ready: offer a, wake issued"
 		accepted = "held: forward clinic, wake accepted"
@@ -30,7 +32,7 @@ func TestTerms(t *testing.T) {
 		redirect = "ready: tell a RX_HELD_BY_OTHER, offer b, wake issued"
 		released = "ready: forward clinic, wake released"
 	)
-	tell(t, map[string]story{
+	return map[string]story{
 		"a quantity below the fill's leaves a balance": {
 			{issue(twenty), issued},
 			{mdWith("a", "x", "completed", amount(12)), part},
@@ -138,7 +140,7 @@ func TestTerms(t *testing.T) {
 			{issue(twenty), "no-op"},
 			{issue(nil), "refused RX_ID_REUSED"},
 		},
-	})
+	}
 }
 
 func shows(code string, right bool) func(*Event) {
@@ -147,15 +149,17 @@ func shows(code string, right bool) func(*Event) {
 
 func openWith(code string) func(*world) string { return say(Event{Kind: Open, Code: code}) }
 
-// TestRouting tells who may have a prescription: the patient's choice, the prescriber's, a collect code, an
+func TestRouting(t *testing.T) { tell(t, routes()) }
+
+// routes tells who may have a prescription: the patient's choice, the prescriber's, a collect code, an
 // amendment, a pharmacy that does not answer.
-func TestRouting(t *testing.T) {
+func routes() map[string]story {
 	const (
 		issued   = "ready: offer a, wake issued"
 		accepted = "held: forward clinic, wake accepted"
 		wrong    = "refused RX_COLLECT_CODE"
 	)
-	tell(t, map[string]story{
+	return map[string]story{
 		"a collect code": {
 			{issue(nil), issued},
 			{openWith("L1"), "ready: "},
@@ -259,7 +263,7 @@ func TestRouting(t *testing.T) {
 			{pass(2 * 24 * time.Hour), "no-op"},
 			{md("a", "x", "cancelled"), "ready: forward clinic, wake released, wake expiring"},
 		},
-	})
+	}
 }
 
 func amended(frozen string) Event {
