@@ -94,6 +94,42 @@ func TestCells(t *testing.T) {
 	}
 }
 
+// TestCellsHearOnlyTheirOwn: what is other messages' business, said along with a message, changes nothing.
+func TestCellsHearOnlyTheirOwn(t *testing.T) {
+	want := cells(t)
+	for _, k := range kinds() {
+		for i, p := range phases() {
+			for _, got := range happensAnyway(Decide, k, p) {
+				if got != want[k][i] {
+					t.Errorf("%s in %q, with other messages' fields:\n got %s\nwant %s", k, p, got, want[k][i])
+				}
+			}
+		}
+	}
+}
+
+// happensAnyway is happens with messages that also say what is not theirs to say.
+func happensAnyway(m machine, k Kind, p Phase) (got []string) {
+	s := example(p)
+	for _, by := range []string{"newer", "newest"} {
+		e := said(k, s)
+		if k != Replace {
+			e.By = by
+		}
+		if !k.dispense() {
+			e.Dispense, e.OldStatus, e.OldClaim = "z", "preparation", 9
+		}
+		switch {
+		case k == Tick:
+			e.Pharmacy = "a"
+		case k == Silent && p != Ready:
+			e.Pharmacy = "b"
+		}
+		got = append(got, strings.TrimSpace(told(m(s, e, start))))
+	}
+	return got
+}
+
 // happens is what a plain message of kind k does in phase p.
 func happens(m machine, k Kind, p Phase) string {
 	s := example(p)
@@ -220,6 +256,16 @@ func overlaid() []overlay {
 	b := func(e *Event) { e.Org, e.Dispense, e.OldStatus, e.OldClaim, e.EverHeld = "b", "y", "", 0, false }
 	part := func(e *Event) { e.Partial = true }
 
+	other := func(e *Event) { e.Frozen = "g" }
+	superseded := func(p Phase) State { s := example(p); s.ReplacedBy = "newest"; return s }
+	unrouted := func(p Phase) State { s := example(p); s.Pharmacy = ""; return s }
+	dispensed := func(p Phase) State {
+		s := example(p)
+		s.Claim, s.FillsDone, s.Numbered, s.LastPharmacy, s.LastDispense, s.LastAt = 1, 1, 1, "a", "x", at(-time.Hour)
+		return s
+	}
+	after := func(e *Event) { e.OldStatus, e.OldClaim, e.EverHeld = "completed", 1, true }
+
 	return []overlay{
 		{"expired at the very moment of issue", State{}, edited(State{}, Issue, func(e *Event) { e.ValidTo = start.UnixMilli() })},
 		{"resume", onHold(Ready), edited(example(Ready), Issue)},
@@ -267,6 +313,22 @@ func overlaid() []overlay {
 			return s
 		}(), said(Withdraw, example(Completed))},
 		{"the holder is nominated", example(Held), Event{Kind: Nominate, Pharmacy: "a"}},
+		{"the holder is nominated when it is ready to collect", example(Collect), Event{Kind: Nominate, Pharmacy: "a"}},
 		{"replaced twice", example(Replaced), edited(example(Replaced), Replace, func(e *Event) { e.By = "newer" })},
+
+		{"a code for what is held, and routed nowhere", unrouted(Held), edited(State{}, Open)},
+		{"a code for what is ready to collect, and routed nowhere", unrouted(Collect), edited(State{}, Open)},
+		{"another order while it is ready to collect", example(Collect), edited(example(Collect), Issue, other)},
+		{"another order when completed", example(Completed), edited(example(Completed), Issue, other)},
+		{"another order when replaced", example(Replaced), edited(example(Replaced), Issue, other)},
+		{"another order when expired", example(Expired), edited(example(Expired), Issue, other)},
+		{"replaced again when completed", superseded(Completed), edited(example(Completed), Replace)},
+		{"replaced again when cancelled", superseded(Cancelled), edited(example(Cancelled), Replace)},
+		{"replaced again when expired", superseded(Expired), edited(example(Expired), Replace)},
+		{"queried after the hand-over", dispensed(Ready), edited(example(Ready), Query, after)},
+		{"released after the hand-over", dispensed(Ready), edited(example(Ready), Release, after)},
+		{"another that handed over before releases", example(Held), edited(example(Held), Release, b, after)},
+		{"withdrawn when replaced", dispensed(Replaced), edited(example(Replaced), Withdraw, after)},
+		{"withdrawn when expired", dispensed(Expired), edited(example(Expired), Withdraw, after)},
 	}
 }
