@@ -328,6 +328,7 @@ func overlaid() []overlay {
 		{"queried after the hand-over", dispensed(Ready), edited(example(Ready), Query, after)},
 		{"released after the hand-over", dispensed(Ready), edited(example(Ready), Release, after)},
 		{"another that handed over before releases", example(Held), edited(example(Held), Release, b, after)},
+		{"another withdraws a hand-over under the same identifier", dispensed(Ready), edited(example(Ready), Withdraw, func(e *Event) { e.Org = "b" })},
 		{"withdrawn when replaced", dispensed(Replaced), edited(example(Replaced), Withdraw, after)},
 		{"withdrawn when expired", dispensed(Expired), edited(example(Expired), Withdraw, after)},
 	}

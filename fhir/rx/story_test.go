@@ -295,6 +295,12 @@ func stories() map[string]story {
 			{md("b", "v", "preparation"), accepted}, // claim 3
 			{stated("b", "v", "completed", 3), "completed: forward clinic, fill 4 b, wake dispensed"},
 		},
+		"repeats that state their claim": {
+			{issue(nil), issued},
+			{stated("a", "x", "in-progress", 0), collect},
+			{stated("a", "x", "in-progress", 1), "no-op"},
+			{stated("a", "x", "in-progress", 7), "refused RX_STALE_CLAIM"},
+		},
 		"a conflict withdrawn": {
 			{issue(nil), issued},
 			{nominateTo("b"), redirect},
