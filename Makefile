@@ -10,7 +10,7 @@ TAG  ?= dosewire:dev
 
 export GOFLAGS ?= -trimpath
 
-.PHONY: help run test test-short browser bench fuzz lint generate build image check clean postgres
+.PHONY: help run test test-short mutate browser bench fuzz lint generate build image check clean postgres
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ test: postgres ## run every test, with a real PostgreSQL and NATS
 
 test-short: ## run what needs no servers of its own
 	go test -short ./...
+
+mutate: ## change every condition and guard of the state machine; a test must fail for each
+	go test ./fhir/rx -run '^Test(Mutants|EveryCellMatters)$$' -mutate -v -count=1 -timeout 60m
 
 browser: ## look at the inbox in headless Chromium
 	go test -tags browser -count=1 ./adapters/...

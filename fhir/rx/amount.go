@@ -37,7 +37,7 @@ func (d *step) excess() bool {
 }
 
 func (d *step) comparable() bool {
-	return d.e.Amount > 0 && d.amount() > 0 && d.e.Unit == d.Terms.Unit && d.e.Amount <= math.MaxInt64/4
+	return d.e.Amount > 0 && d.amount() > 0 && d.e.Unit == d.Terms.Unit && d.e.Amount <= countable
 }
 
 // amount is what the next fill holds, 0 if the order does not say.
@@ -48,12 +48,15 @@ func (d *step) amount() int64 {
 	return d.Terms.Amount
 }
 
+// countable is the most that is added up: more has no meaning, and two of it do not overflow.
+const countable = math.MaxInt64 / 4
+
 // given is what was handed over of the open fill by other dispenses than the event's.
 func (d *step) given() int64 { return sum(d.others()) }
 
 func sum(parts []Part) (total int64) {
 	for _, p := range parts {
-		if p.Amount > 0 && total <= math.MaxInt64/4-min(p.Amount, math.MaxInt64/4) {
+		if p.Amount > 0 && p.Amount <= countable-total {
 			total += p.Amount
 		}
 	}

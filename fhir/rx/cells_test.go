@@ -1,6 +1,10 @@
 package rx
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -78,117 +82,163 @@ func said(k Kind, s State) Event {
 	return e
 }
 
-// TestCells is the machine, written by hand: what every kind of message does in every phase.
+// TestCells holds every kind of message in every phase against testdata/cells.txt.
 func TestCells(t *testing.T) {
-	const (
-		over  = "refused RX_COMPLETED"
-		cxl   = "refused RX_CANCELLED"
-		repl  = "refused RX_REPLACED"
-		exp   = "refused RX_EXPIRED"
-		gone  = "refused RX_NOT_FOUND"
-		lost  = "refused RX_PRESCRIPTION_UNRESOLVED"
-		nothd = "refused RX_NOT_HOLDER"
-		same  = "no-op"
-	)
-	want := map[Kind][8]string{
-		Issue: {
-			"ready: offer a, wake issued",
-			same, same, same, over, cxl, repl, exp},
-		Hold: {gone,
-			"on-hold: forward a, wake on-hold",
-			"on-hold: forward a, wake on-hold",
-			"on-hold: forward a, wake on-hold",
-			over, cxl, repl, exp},
-		Cancel: {
-			"cancelled RX_TOMBSTONE: ",
-			"cancelled: forward a, wake cancelled",
-			"cancel-pending pending: forward a, wake cancelled",
-			"cancel-pending pending: forward a, wake cancelled",
-			over, same, repl, exp},
-		End: {gone,
-			"completed: forward a, wake ended",
-			"held: forward a, wake ended",
-			"ready-to-collect: forward a, wake ended",
-			"completed: ", cxl, repl, exp},
-		Replace: {gone,
-			"replaced: tell a RX_REPLACED",
-			"cancel-pending pending: tell clinic RX_CANCEL_PENDING, tell a RX_CANCEL_PENDING, wake cancelled",
-			"cancel-pending pending: tell clinic RX_CANCEL_PENDING, tell a RX_CANCEL_PENDING, wake cancelled",
-			over, cxl, repl, exp},
-		Amend: {gone,
-			"ready: offer a, wake amended",
-			"refused RX_FROZEN", "refused RX_FROZEN",
-			over, cxl, repl, exp},
-		Claim: {lost,
-			"held: forward clinic, wake accepted",
-			"held: forward clinic, wake accepted",
-			same, over, cxl, repl, exp},
-		Prepare: {lost,
-			"ready-to-collect: forward clinic, wake collect",
-			"ready-to-collect: forward clinic, wake collect",
-			"ready-to-collect: forward clinic, wake collect",
-			over, cxl, repl, exp},
-		HandOver: {lost,
-			"ready: forward clinic, fill 1 a, wake dispensed",
-			"ready: forward clinic, fill 1 a, wake dispensed",
-			"ready: forward clinic, fill 1 a, wake dispensed",
-			"completed RX_FLAGGED over-fills: forward clinic, tell clinic RX_FLAGGED, fill 3 a, wake conflict",
-			"cancelled RX_FLAGGED after-cancel: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict",
-			"replaced RX_FLAGGED after-cancel: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict",
-			"expired RX_FLAGGED after-expiry: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},
-		Query: {lost, nothd,
-			"held: forward clinic, wake on-hold",
-			"held: forward clinic, wake on-hold",
-			over, cxl, repl, exp},
-		Release: {lost, nothd,
-			"ready: forward clinic, wake released",
-			"ready: forward clinic, wake released",
-			over, cxl, repl, exp},
-		Decline: {lost,
-			"ready: forward clinic, wake refused",
-			"ready: forward clinic, wake refused",
-			"ready: forward clinic, wake refused",
-			over, cxl, repl, exp},
-		Withdraw: {lost, nothd,
-			"ready: forward clinic, wake released",
-			"ready: forward clinic, wake released",
-			"ready: forward clinic, wake released",
-			nothd, nothd, nothd},
-		Renew: {lost,
-			"ready: forward clinic, wake renewal",
-			"held: forward clinic, wake renewal",
-			"ready-to-collect: forward clinic, wake renewal",
-			"completed: forward clinic, wake renewal",
-			"cancelled: forward clinic, wake renewal",
-			repl,
-			"expired: forward clinic, wake renewal"},
-		Nominate: {gone,
-			"ready: tell a RX_HELD_BY_OTHER, offer b, wake issued",
-			"refused RX_HELD_BY_OTHER", "refused RX_HELD_BY_OTHER",
-			over, cxl, repl, exp},
-		Open: {gone,
-			"ready: ",
-			"refused RX_HELD_BY_OTHER", "refused RX_HELD_BY_OTHER",
-			over, cxl, repl, exp},
-		Silent: {gone,
-			"ready: tell clinic RX_UNDELIVERED, wake silent",
-			same, same, same, same, same, same},
-		Tick: {same, same, same, same, same, same, same, same},
-	}
+	want := cells(t)
 	for _, k := range kinds() {
 		for i, p := range phases() {
-			s := example(p)
-			got, effects, answer := Decide(s, said(k, s), start)
-			if line := told(got, effects, answer); line != want[k][i] {
-				t.Errorf("%s in %q:\n got %s\nwant %s", k, p, line, want[k][i])
+			if got := happens(Decide, k, p); got != want[k][i] {
+				t.Errorf("%s in %q:\n got %s\nwant %s", k, p, got, want[k][i])
 			}
 		}
 	}
 }
 
-// TestOverlays is the same for what lies over a phase: a clinic's hold, a pending cancel, and another
-// pharmacy as the holder.
+// TestCellsHearOnlyTheirOwn: what is other messages' business, said along with a message, changes nothing.
+func TestCellsHearOnlyTheirOwn(t *testing.T) {
+	want := cells(t)
+	for _, k := range kinds() {
+		for i, p := range phases() {
+			for _, got := range happensAnyway(Decide, k, p) {
+				if got != want[k][i] {
+					t.Errorf("%s in %q, with other messages' fields:\n got %s\nwant %s", k, p, got, want[k][i])
+				}
+			}
+		}
+	}
+}
+
+// happensAnyway is happens with messages that also say what is not theirs to say.
+func happensAnyway(m machine, k Kind, p Phase) (got []string) {
+	s := example(p)
+	for _, by := range []string{"newer", "newest"} {
+		e := said(k, s)
+		if k != Replace {
+			e.By = by
+		}
+		if !k.dispense() {
+			e.Dispense, e.OldStatus, e.OldClaim = "z", "preparation", 9
+		}
+		switch {
+		case k == Tick:
+			e.Pharmacy = "a"
+		case k == Silent && p != Ready:
+			e.Pharmacy = "b"
+		}
+		got = append(got, strings.TrimSpace(told(m(s, e, start))))
+	}
+	return got
+}
+
+// happens is what a plain message of kind k does in phase p.
+func happens(m machine, k Kind, p Phase) string {
+	s := example(p)
+	return strings.TrimSpace(told(m(s, said(k, s), start)))
+}
+
+// cells reads testdata/cells.txt: for every kind what happens in each phase, in the order of phases.
+func cells(t *testing.T) map[Kind][8]string {
+	t.Helper()
+	byName, want, seen := map[string]Kind{}, map[Kind][8]string{}, 0
+	for _, k := range kinds() {
+		byName[name(k)] = k
+	}
+	var k Kind
+	for _, l := range lines(t, "cells.txt") {
+		if rest, ok := strings.CutPrefix(l, "["); ok {
+			word, _, _ := strings.Cut(rest, "]")
+			if k, ok = byName[word]; !ok {
+				t.Fatalf("cells.txt: there is no message %q", word)
+			}
+			continue
+		}
+		phase, outcome := columns(t, l)
+		i := slices.IndexFunc(phases(), func(p Phase) bool { return heading(p) == phase })
+		row := want[k]
+		if k == "" || i < 0 || row[i] != "" {
+			t.Fatalf("cells.txt: %q has no place of its own", l)
+		}
+		row[i] = outcome
+		want[k] = row
+		seen++
+	}
+	if all := len(kinds()) * len(phases()); seen != all {
+		t.Fatalf("cells.txt has %d of %d cells", seen, all)
+	}
+	return want
+}
+
+// lines are the lines of a file in testdata, without blank ones and remarks.
+func lines(t *testing.T, file string) (out []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(string(text)) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// columns parts a line at its first gap of two blanks.
+func columns(t *testing.T, l string) (first, rest string) {
+	t.Helper()
+	first, rest, ok := strings.Cut(l, "  ")
+	if !ok {
+		t.Fatalf("%q is not two columns", l)
+	}
+	return first, strings.TrimSpace(rest)
+}
+
+// TestOverlays holds what lies over a phase (a clinic's hold, a pending cancel, another pharmacy as the
+// holder) against testdata/overlays.txt.
 func TestOverlays(t *testing.T) {
+	want := outcomes(t)
+	for _, c := range overlaid() {
+		if got := c.happens(Decide); got != want[c.name] {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, want[c.name])
+		}
+	}
+}
+
+// outcomes reads testdata/overlays.txt.
+func outcomes(t *testing.T) map[string]string {
+	t.Helper()
+	want := map[string]string{}
+	for _, l := range lines(t, "overlays.txt") {
+		name, outcome := columns(t, l)
+		if want[name] != "" {
+			t.Fatalf("overlays.txt: %q twice", name)
+		}
+		want[name] = outcome
+	}
+	cases := overlaid()
+	for _, c := range cases {
+		if want[c.name] == "" {
+			t.Fatalf("overlays.txt: nothing about %q", c.name)
+		}
+	}
+	if len(want) != len(cases) {
+		t.Fatalf("overlays.txt has %d cases, and %d are tested", len(want), len(cases))
+	}
+	return want
+}
+
+// overlay is one decision under what lies over a phase.
+type overlay struct {
+	name string
+	s    State
+	e    Event
+}
+
+func (c overlay) happens(m machine) string {
+	return strings.TrimSpace(told(m(c.s, c.e, start)))
+}
+
+func overlaid() []overlay {
 	onHold := func(p Phase) State { s := example(p); s.OnHold = true; return s }
 	pending := example(Held)
 	pending.CancelPending, pending.LeaseEnd = true, at(LeaseCancel)
@@ -206,72 +256,80 @@ func TestOverlays(t *testing.T) {
 	b := func(e *Event) { e.Org, e.Dispense, e.OldStatus, e.OldClaim, e.EverHeld = "b", "y", "", 0, false }
 	part := func(e *Event) { e.Partial = true }
 
-	for _, c := range []struct {
-		name string
-		s    State
-		e    Event
-		want string
-	}{
-		{"expired at the very moment of issue", State{}, edited(State{}, Issue, func(e *Event) { e.ValidTo = start.UnixMilli() }),
-			"expired RX_EXPIRED: offer a, wake issued"},
-		{"resume", onHold(Ready), edited(example(Ready), Issue), "ready: forward a, wake resumed"},
-		{"resume while held", onHold(Held), edited(example(Held), Issue), "held: forward a, wake resumed"},
-		{"held twice", onHold(Ready), edited(example(Ready), Hold), "no-op"},
-		{"claim on hold", onHold(Ready), edited(example(Ready), Claim), "refused RX_ON_HOLD"},
-		{"prepare on hold", onHold(Held), edited(example(Held), Prepare), "refused RX_ON_HOLD"},
-		{"hand-over on hold", onHold(Held), edited(example(Held), HandOver),
-			"on-hold RX_FLAGGED on-hold: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},
-		{"release on hold", onHold(Held), edited(example(Held), Release), "on-hold: forward clinic, wake released"},
-		{"cancel on hold", onHold(Ready), edited(example(Ready), Cancel), "cancelled: forward a, wake cancelled"},
+	other := func(e *Event) { e.Frozen = "g" }
+	superseded := func(p Phase) State { s := example(p); s.ReplacedBy = "newest"; return s }
+	unrouted := func(p Phase) State { s := example(p); s.Pharmacy = ""; return s }
+	dispensed := func(p Phase) State {
+		s := example(p)
+		s.Claim, s.FillsDone, s.Numbered, s.LastPharmacy, s.LastDispense, s.LastAt = 1, 1, 1, "a", "x", at(-time.Hour)
+		return s
+	}
+	after := func(e *Event) { e.OldStatus, e.OldClaim, e.EverHeld = "completed", 1, true }
 
-		{"issue while pending", pending, edited(pending, Issue), "refused RX_CANCEL_PENDING"},
-		{"hold while pending", pending, edited(pending, Hold), "refused RX_CANCEL_PENDING"},
-		{"cancel while pending", pending, edited(pending, Cancel), "no-op"},
-		{"end while pending", pending, edited(pending, End), "refused RX_CANCEL_PENDING"},
-		{"replace while pending", pending, edited(pending, Replace), "cancel-pending pending: "},
-		{"replaced twice while pending", replacing, edited(replacing, Replace), "no-op"},
-		{"replaced by another while pending", replacing, edited(replacing, Replace, func(e *Event) { e.By = "yet another" }), "refused RX_REPLACED"},
-		{"prepare while pending", pending, edited(pending, Prepare), "refused RX_CANCEL_PENDING"},
-		{"query while pending", pending, edited(pending, Query), "cancel-pending: forward clinic, wake on-hold"},
-		{"release while pending", pending, edited(pending, Release), "cancelled: forward clinic, tell clinic RX_CANCELLED, wake cancelled"},
-		{"release for a newer one", replacing, edited(pending, Release), "replaced: forward clinic, tell clinic RX_REPLACED, wake cancelled"},
-		{"decline while pending", pending, edited(pending, Decline), "cancelled: forward clinic, tell clinic RX_CANCELLED, wake cancelled"},
-		{"withdraw while pending", pending, edited(pending, Withdraw), "cancelled: forward clinic, tell clinic RX_CANCELLED, wake cancelled"},
-		{"too late, last fill", lastFill, edited(lastFill, HandOver),
-			"completed RX_FLAGGED after-cancel: forward clinic, tell clinic RX_COMPLETED, fill 1 a, wake conflict"},
-		{"too late, fills left", pending, edited(pending, HandOver),
-			"cancelled RX_FLAGGED after-cancel: forward clinic, tell clinic RX_COMPLETED, fill 1 a, wake conflict"},
-		{"too late for a part", pending, edited(pending, HandOver, part),
-			"cancel-pending RX_FLAGGED after-cancel: forward clinic, tell clinic RX_FLAGGED, wake conflict"},
-		{"another hands over while pending", lastFill, edited(lastFill, HandOver, b),
-			"completed RX_FLAGGED after-cancel+other-holder: forward clinic, tell clinic RX_COMPLETED, tell a RX_FLAGGED, fill 1 b, wake conflict"},
+	return []overlay{
+		{"expired at the very moment of issue", State{}, edited(State{}, Issue, func(e *Event) { e.ValidTo = start.UnixMilli() })},
+		{"resume", onHold(Ready), edited(example(Ready), Issue)},
+		{"resume while held", onHold(Held), edited(example(Held), Issue)},
+		{"held twice", onHold(Ready), edited(example(Ready), Hold)},
+		{"claim on hold", onHold(Ready), edited(example(Ready), Claim)},
+		{"prepare on hold", onHold(Held), edited(example(Held), Prepare)},
+		{"hand-over on hold", onHold(Held), edited(example(Held), HandOver)},
+		{"release on hold", onHold(Held), edited(example(Held), Release)},
+		{"cancel on hold", onHold(Ready), edited(example(Ready), Cancel)},
 
-		{"another claims", example(Held), edited(example(Held), Claim, b), "refused RX_HELD_BY_OTHER"},
-		{"another claims what is ready to collect", example(Collect), edited(example(Collect), Claim, b), "refused RX_HELD_BY_OTHER"},
-		{"another prepares what is ready to collect", example(Collect), edited(example(Collect), Prepare, b), "refused RX_HELD_BY_OTHER"},
-		{"another prepares", example(Held), edited(example(Held), Prepare, b), "refused RX_HELD_BY_OTHER"},
-		{"another queries", example(Held), edited(example(Held), Query, b), "refused RX_NOT_HOLDER"},
-		{"another releases", example(Held), edited(example(Held), Release, b), "refused RX_NOT_HOLDER"},
-		{"another declines", example(Held), edited(example(Held), Decline, b), "refused RX_HELD_BY_OTHER"},
-		{"another withdraws", example(Held), edited(example(Held), Withdraw, b), "refused RX_NOT_HOLDER"},
-		{"another hands over", example(Held), edited(example(Held), HandOver, b),
-			"held RX_FLAGGED other-holder: forward clinic, tell clinic RX_FLAGGED, tell a RX_FLAGGED, fill 1 b, wake conflict"},
-		{"another hands over a part", example(Held), edited(example(Held), HandOver, b, part),
-			"held RX_FLAGGED other-holder: forward clinic, tell clinic RX_FLAGGED, tell a RX_FLAGGED, wake conflict"},
-		{"a redirected pharmacy claims", example(Ready), edited(example(Ready), Claim, b), "refused RX_HELD_BY_OTHER"},
-		{"a redirected pharmacy hands over", example(Ready), edited(example(Ready), HandOver, b),
-			"ready RX_FLAGGED late: forward clinic, tell clinic RX_FLAGGED, tell a RX_FLAGGED, fill 1 b, wake conflict"},
-		{"a part hand-over claims", example(Ready), edited(example(Ready), HandOver, part), "ready-to-collect: forward clinic, wake dispensed"},
+		{"issue while pending", pending, edited(pending, Issue)},
+		{"hold while pending", pending, edited(pending, Hold)},
+		{"cancel while pending", pending, edited(pending, Cancel)},
+		{"end while pending", pending, edited(pending, End)},
+		{"replace while pending", pending, edited(pending, Replace)},
+		{"replaced twice while pending", replacing, edited(replacing, Replace)},
+		{"replaced by another while pending", replacing, edited(replacing, Replace, func(e *Event) { e.By = "yet another" })},
+		{"prepare while pending", pending, edited(pending, Prepare)},
+		{"query while pending", pending, edited(pending, Query)},
+		{"release while pending", pending, edited(pending, Release)},
+		{"release for a newer one", replacing, edited(pending, Release)},
+		{"decline while pending", pending, edited(pending, Decline)},
+		{"withdraw while pending", pending, edited(pending, Withdraw)},
+		{"too late, last fill", lastFill, edited(lastFill, HandOver)},
+		{"too late, fills left", pending, edited(pending, HandOver)},
+		{"too late for a part", pending, edited(pending, HandOver, part)},
+		{"another hands over while pending", lastFill, edited(lastFill, HandOver, b)},
+
+		{"another claims", example(Held), edited(example(Held), Claim, b)},
+		{"another claims what is ready to collect", example(Collect), edited(example(Collect), Claim, b)},
+		{"another prepares what is ready to collect", example(Collect), edited(example(Collect), Prepare, b)},
+		{"another prepares", example(Held), edited(example(Held), Prepare, b)},
+		{"another queries", example(Held), edited(example(Held), Query, b)},
+		{"another releases", example(Held), edited(example(Held), Release, b)},
+		{"another declines", example(Held), edited(example(Held), Decline, b)},
+		{"another withdraws", example(Held), edited(example(Held), Withdraw, b)},
+		{"another hands over", example(Held), edited(example(Held), HandOver, b)},
+		{"another hands over a part", example(Held), edited(example(Held), HandOver, b, part)},
+		{"a redirected pharmacy claims", example(Ready), edited(example(Ready), Claim, b)},
+		{"a redirected pharmacy hands over", example(Ready), edited(example(Ready), HandOver, b)},
+		{"a part hand-over claims", example(Ready), edited(example(Ready), HandOver, part)},
 		{"the same fill is withdrawn twice", func() State {
 			s, _, _ := Decide(example(Completed), said(Withdraw, example(Completed)), start)
 			return s
-		}(), said(Withdraw, example(Completed)), "refused RX_STALE_CLAIM"},
-		{"the holder is nominated", example(Held), Event{Kind: Nominate, Pharmacy: "a"}, "no-op"},
-		{"replaced twice", example(Replaced), edited(example(Replaced), Replace, func(e *Event) { e.By = "newer" }), "no-op"},
-	} {
-		got, effects, answer := Decide(c.s, c.e, start)
-		if line := told(got, effects, answer); line != c.want {
-			t.Errorf("%s:\n got %s\nwant %s", c.name, line, c.want)
-		}
+		}(), said(Withdraw, example(Completed))},
+		{"the holder is nominated", example(Held), Event{Kind: Nominate, Pharmacy: "a"}},
+		{"the holder is nominated when it is ready to collect", example(Collect), Event{Kind: Nominate, Pharmacy: "a"}},
+		{"replaced twice", example(Replaced), edited(example(Replaced), Replace, func(e *Event) { e.By = "newer" })},
+
+		{"a code for what is held, and routed nowhere", unrouted(Held), edited(State{}, Open)},
+		{"a code for what is ready to collect, and routed nowhere", unrouted(Collect), edited(State{}, Open)},
+		{"another order while it is ready to collect", example(Collect), edited(example(Collect), Issue, other)},
+		{"another order when completed", example(Completed), edited(example(Completed), Issue, other)},
+		{"another order when replaced", example(Replaced), edited(example(Replaced), Issue, other)},
+		{"another order when expired", example(Expired), edited(example(Expired), Issue, other)},
+		{"replaced again when completed", superseded(Completed), edited(example(Completed), Replace)},
+		{"replaced again when cancelled", superseded(Cancelled), edited(example(Cancelled), Replace)},
+		{"replaced again when expired", superseded(Expired), edited(example(Expired), Replace)},
+		{"queried after the hand-over", dispensed(Ready), edited(example(Ready), Query, after)},
+		{"released after the hand-over", dispensed(Ready), edited(example(Ready), Release, after)},
+		{"another that handed over before releases", example(Held), edited(example(Held), Release, b, after)},
+		{"another withdraws a hand-over under the same identifier", dispensed(Ready), edited(example(Ready), Withdraw, func(e *Event) { e.Org = "b" })},
+		{"withdrawn when replaced", dispensed(Replaced), edited(example(Replaced), Withdraw, after)},
+		{"withdrawn when expired", dispensed(Expired), edited(example(Expired), Withdraw, after)},
 	}
 }

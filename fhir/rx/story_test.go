@@ -1,6 +1,7 @@
 package rx
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -40,21 +41,44 @@ func nominateTo(pharmacy string) func(*world) string {
 	return say(Event{Kind: Nominate, Pharmacy: pharmacy})
 }
 
+// run tells the story to a machine; nil is that it ends as written.
+func (lines story) run(m machine) error {
+	j := &judge{}
+	w := newWorld(j)
+	w.m = m
+	for i, line := range lines {
+		if got := line.do(w); got != line.want || j.wrong != "" {
+			return fmt.Errorf("line %d:\n got %s\nwant %s %s\nstate %+v", i+1, got, line.want, j.wrong, w.s)
+		}
+	}
+	return nil
+}
+
+// judge takes a world's complaints.
+type judge struct {
+	testing.TB
+	wrong string
+}
+
+func (j *judge) Helper() {}
+
+func (j *judge) Errorf(format string, args ...any) { j.wrong = fmt.Sprintf(format, args...) }
+
 // tell runs stories, each in a world of its own.
 func tell(t *testing.T, stories map[string]story) {
 	for name, lines := range stories {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			for i, line := range lines {
-				if got := line.do(w); got != line.want {
-					t.Fatalf("line %d:\n got %s\nwant %s\nstate %+v", i+1, got, line.want, w.s)
-				}
+			if err := lines.run(Decide); err != nil {
+				t.Error(err)
 			}
 		})
 	}
 }
 
-func TestStories(t *testing.T) {
+func TestStories(t *testing.T) { tell(t, stories()) }
+
+// stories are whole lives: every transition, in the order in which a message may come.
+func stories() map[string]story {
 	const (
 		issued    = "ready: offer a, wake issued"
 		accepted  = "held: forward clinic, wake accepted"
@@ -63,7 +87,7 @@ func TestStories(t *testing.T) {
 		cancelled = "cancel-pending pending: forward a, wake cancelled"
 	)
 	one := func(e *Event) { e.FillsAllowed = 1 }
-	tell(t, map[string]story{
+	return map[string]story{
 		"two fills, each claimed, made ready and handed over": {
 			{issue(nil), issued},
 			{md("a", "x", "preparation"), accepted},
@@ -112,6 +136,21 @@ func TestStories(t *testing.T) {
 			{md("a", "x", "unknown"), "refused RX_STATUS"},
 			{md("a", "x", "cancelled"), "refused RX_DISPENSE_ID_USED"},
 			{md("a", "x", "completed"), "ready RX_FLAGGED late: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},
+		},
+		"other content under the same identity while a pharmacy works": {
+			{issue(nil), issued},
+			{md("a", "x", "preparation"), accepted},
+			{issue(func(e *Event) { e.Frozen = "g" }), "refused RX_ID_REUSED"},
+			{md("a", "x", "in-progress"), collect},
+			{issue(func(e *Event) { e.Frozen = "g" }), "refused RX_ID_REUSED"},
+		},
+		"what was ready under a claim that lapsed": {
+			{issue(nil), issued},
+			{md("a", "x", "in-progress"), collect},
+			{pass(LeaseCollect), "ready: tell clinic RX_STALE_CLAIM, tell a RX_STALE_CLAIM, wake released"},
+			{md("a", "y", "in-progress"), collect},
+			{md("a", "x", "in-progress"), "refused RX_DISPENSE_ID_USED"},
+			{md("a", "y", "in-progress"), "no-op"},
 		},
 		"messages of the holder extend the lease": {
 			{issue(nil), issued},
@@ -271,6 +310,12 @@ func TestStories(t *testing.T) {
 			{md("b", "v", "preparation"), accepted}, // claim 3
 			{stated("b", "v", "completed", 3), "completed: forward clinic, fill 4 b, wake dispensed"},
 		},
+		"repeats that state their claim": {
+			{issue(nil), issued},
+			{stated("a", "x", "in-progress", 0), collect},
+			{stated("a", "x", "in-progress", 1), "no-op"},
+			{stated("a", "x", "in-progress", 7), "refused RX_STALE_CLAIM"},
+		},
 		"a conflict withdrawn": {
 			{issue(nil), issued},
 			{nominateTo("b"), redirect},
@@ -370,5 +415,5 @@ func TestStories(t *testing.T) {
 			{issue(func(e *Event) { e.Pharmacy, e.ValidTo = "", at(-time.Hour) }), "expired RX_EXPIRED: wake expired"},
 			{nominateTo("b"), "refused RX_EXPIRED"},
 		},
-	})
+	}
 }

@@ -1,6 +1,7 @@
 package rx
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -20,8 +21,10 @@ func twenty(e *Event) { e.Terms = Terms{Amount: 20, Unit: "ucum|1"} }
 func mitigated(e *Event)   { e.Mitigated = true }
 func substituted(e *Event) { e.Substituted = true }
 
-// TestTerms tells what the order says of each fill: amounts, intervals, substitution.
-func TestTerms(t *testing.T) {
+func TestTerms(t *testing.T) { tell(t, terms()) }
+
+// terms tells what the order says of each fill: amounts, intervals, substitution.
+func terms() map[string]story {
 	const (
 		issued   = "ready: offer a, wake issued"
 		accepted = "held: forward clinic, wake accepted"
@@ -30,7 +33,7 @@ func TestTerms(t *testing.T) {
 		redirect = "ready: tell a RX_HELD_BY_OTHER, offer b, wake issued"
 		released = "ready: forward clinic, wake released"
 	)
-	tell(t, map[string]story{
+	return map[string]story{
 		"a quantity below the fill's leaves a balance": {
 			{issue(twenty), issued},
 			{mdWith("a", "x", "completed", amount(12)), part},
@@ -62,6 +65,32 @@ func TestTerms(t *testing.T) {
 			{issue(twenty), issued},
 			{mdWith("a", "x", "completed", func(e *Event) { amount(12)(e); e.Whole = true }), first},
 			{mdWith("a", "y", "completed", func(e *Event) { e.Amount, e.Unit = 1, "packs|1" }), "completed: forward clinic, fill 2 a, wake dispensed"},
+		},
+		"a quantity that says nothing closes the fill": {
+			{issue(twenty), issued},
+			{mdWith("a", "x", "completed", amount(0)), first},
+		},
+		"nothing is too much where the order does not say": {
+			{issue(func(e *Event) { e.Terms.Unit = "ucum|1" }), issued},
+			{mdWith("a", "x", "completed", amount(5)), first},
+		},
+		"as much as can be counted, and more": {
+			{issue(twenty), issued},
+			{mdWith("a", "x", "completed", amount(countable)), "ready RX_FLAGGED over-amount: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},
+			{mdWith("a", "y", "completed", amount(countable+1)), "completed: forward clinic, fill 2 a, wake dispensed"},
+		},
+		"an amount that cannot be counted does not count": {
+			{issue(twenty), issued},
+			{mdWith("a", "x", "completed/part", amount(math.MaxInt64)), part},
+			{mdWith("a", "y", "completed", amount(20)), first},
+		},
+		"the next fill begins anew after a balance elsewhere": {
+			{issue(twenty), issued},
+			{mdWith("a", "x", "completed", amount(12)), part},
+			{md("a", "x", "cancelled"), released},
+			{nominateTo("b"), redirect},
+			{mdWith("b", "y", "completed", amount(8)), "ready: forward clinic, fill 1 b, wake dispensed"},
+			{mdWith("b", "z", "completed", amount(12)), part},
 		},
 		"the first fill is another": {
 			{issue(func(e *Event) { twenty(e); e.Terms.First = 5 }), issued},
@@ -125,6 +154,14 @@ func TestTerms(t *testing.T) {
 			{md("a", "y", "cancelled"), released},
 			{md("a", "z", "preparation"), accepted},
 		},
+		"the balance of a fill that was early need not wait either": {
+			{issue(func(e *Event) { twenty(e); e.Terms.Interval = (30 * 24 * time.Hour).Milliseconds() }), issued},
+			{mdWith("a", "x", "completed", amount(20)), first},
+			{mdWith("a", "y", "in-progress", mitigated), "ready-to-collect: forward clinic, wake collect"},
+			{mdWith("a", "y", "completed", amount(12)), part},
+			{md("a", "y", "cancelled"), released},
+			{md("a", "z", "preparation"), accepted},
+		},
 		"no other product": {
 			{issue(func(e *Event) { e.Terms.NoSubstitution = true }), issued},
 			{mdWith("a", "x", "preparation", substituted), "refused RX_SUBSTITUTION"},
@@ -138,7 +175,7 @@ func TestTerms(t *testing.T) {
 			{issue(twenty), "no-op"},
 			{issue(nil), "refused RX_ID_REUSED"},
 		},
-	})
+	}
 }
 
 func shows(code string, right bool) func(*Event) {
@@ -147,15 +184,17 @@ func shows(code string, right bool) func(*Event) {
 
 func openWith(code string) func(*world) string { return say(Event{Kind: Open, Code: code}) }
 
-// TestRouting tells who may have a prescription: the patient's choice, the prescriber's, a collect code, an
+func TestRouting(t *testing.T) { tell(t, routes()) }
+
+// routes tells who may have a prescription: the patient's choice, the prescriber's, a collect code, an
 // amendment, a pharmacy that does not answer.
-func TestRouting(t *testing.T) {
+func routes() map[string]story {
 	const (
 		issued   = "ready: offer a, wake issued"
 		accepted = "held: forward clinic, wake accepted"
 		wrong    = "refused RX_COLLECT_CODE"
 	)
-	tell(t, map[string]story{
+	return map[string]story{
 		"a collect code": {
 			{issue(nil), issued},
 			{openWith("L1"), "ready: "},
@@ -170,6 +209,12 @@ func TestRouting(t *testing.T) {
 			{mdWith("c", "z", "preparation", shows("L1", true)), "refused RX_PRESCRIPTION_UNRESOLVED"}, // it died with the claim
 			{openWith("L2"), "ready: "},
 			{mdWith("c", "z", "completed", shows("L2", true)), "ready: tell b RX_HELD_BY_OTHER, offer c, forward clinic, fill 1 c, wake dispensed"},
+		},
+		"another code than the one there is": {
+			{issue(nil), issued},
+			{openWith("L1"), "ready: "},
+			{mdWith("a", "x", "preparation", shows("L0", true)), wrong},
+			{mdWith("a", "x", "preparation", shows("L1", true)), accepted},
 		},
 		"too many wrong secrets": {
 			{issue(nil), issued},
@@ -209,6 +254,15 @@ func TestRouting(t *testing.T) {
 			{say(Event{Kind: Amend, Org: "other", Frozen: "i"}), "refused RX_FORBIDDEN"},
 			{md("b", "x", "preparation"), accepted},
 			{say(amended("i")), "refused RX_FROZEN"},
+		},
+		"amended without a word of the pharmacy": {
+			{issue(nil), issued},
+			{say(Event{Kind: Amend, Org: "clinic", FillsAllowed: 2, Frozen: "g", ValidTo: at(year)}), "ready: offer a, wake amended"},
+			{md("a", "x", "preparation"), accepted},
+		},
+		"amended to what is recorded only": {
+			{issue(nil), issued},
+			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "a", FillsAllowed: 2, Frozen: "g", ValidTo: at(year), RecordOnly: true}), "ready: tell a RX_HELD_BY_OTHER, wake amended"},
 		},
 		"too late to amend": {
 			{issue(nil), issued},
@@ -259,7 +313,7 @@ func TestRouting(t *testing.T) {
 			{pass(2 * 24 * time.Hour), "no-op"},
 			{md("a", "x", "cancelled"), "ready: forward clinic, wake released, wake expiring"},
 		},
-	})
+	}
 }
 
 func amended(frozen string) Event {

@@ -26,10 +26,14 @@ type memo struct {
 	claim  uint64
 }
 
+// machine is Decide, or what a test puts in its place.
+type machine func(State, Event, time.Time) (State, []Effect, Answer)
+
 // world drives one prescription as a recorder does: it remembers dispenses and who was sent it, and
 // drops what a refusal returns.
 type world struct {
 	t     testing.TB
+	m     machine
 	s     State
 	now   time.Time
 	sent  map[string]bool
@@ -38,7 +42,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	return &world{t: t, now: start, sent: map[string]bool{}, memos: map[string]memo{}}
+	return &world{t: t, m: Decide, now: start, sent: map[string]bool{}, memos: map[string]memo{}}
 }
 
 // do decides e and returns what happened in words.
@@ -49,7 +53,7 @@ func (w *world) do(e Event) string {
 
 func (w *world) decide(e Event) ([]Effect, Answer) {
 	w.t.Helper()
-	s, effects, answer := Decide(w.s, e, w.now)
+	s, effects, answer := w.m(w.s, e, w.now)
 	if answer.Counted {
 		w.s = s
 	}
