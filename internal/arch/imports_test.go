@@ -17,6 +17,7 @@ var directions = map[string][]string{
 	"streams":               {"streams"},
 	"ledger":                {},
 	"ledger/recorder":       {"ledger", "streams", "fhir", "internal/auth", "internal/directory", "internal/telemetry"},
+	"ledger/trust":          {"ledger"},
 	"ledger/notary":         {"ledger"},
 	"ledger/receipt":        {"ledger"},
 	"ledger/postgres":       {"ledger", "internal/directory", "internal/auth"},

@@ -15,6 +15,7 @@ import (
 	"github.com/dosewire/dosewire/internal/hub/admin"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // nextCheckpoint is when to ask again for a receipt: the notary signs once a second, and witnesses
@@ -66,7 +67,7 @@ func (r *Records) reveal(ctx context.Context, id ledger.ID) (e ledger.Entry, o r
 
 // prove makes a receipt from what the notary published. What is not published yet will be.
 func prove(ctx context.Context, tiles receipt.Tiles, e ledger.Entry, o *receipt.Opening) (receipt.Receipt, error) {
-	made, err := receipt.Make(ctx, tiles, receipt.Unjudged, e, o)
+	made, err := receipt.Make(ctx, tiles, trust.Unjudged, e, o)
 	missing, ok := errors.AsType[*receipt.BadTile](err)
 	nothing := ok && missing.Path == receipt.CheckpointFile && errors.Is(err, receipt.ErrMissingTile)
 	if nothing || errors.Is(err, receipt.ErrNotYet) || errors.Is(err, receipt.ErrUnreadable) {
@@ -129,7 +130,7 @@ func (c Config) trustPolicy() ([]byte, error) {
 	if err != nil {
 		return nil, fault.Of(fault.CodeUnavailable).Wrap(err)
 	}
-	if _, err := receipt.ParsePolicy(text); err != nil {
+	if _, err := trust.ParsePolicy(text); err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
 	return text, nil
