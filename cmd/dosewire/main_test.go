@@ -19,7 +19,6 @@ import (
 	_ "modernc.org/sqlite" // for tamper: the driver "sqlite"
 
 	"github.com/dosewire/dosewire/internal/hub/admin"
-	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 )
 
@@ -46,12 +45,13 @@ func TestScripts(t *testing.T) {
 				e.Setenv(variable, address)
 			}
 			e.Setenv("DEMO", filepath.Join(testdata, "demo"))
+			e.Setenv("VERIFY", filepath.Join(testdata, "..", "tools", "verify", "verify.mjs"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":   ready,
 			"tamper":  tamper,
-			"publish": publish,
+			"prompt":  prompt,
 			"spoil":   spoil,
 			"fetch":   fetch,
 			"rewrite": rewrite,
@@ -84,30 +84,6 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(20 * time.Millisecond) // between two looks at another process
 	}
 	ts.Fatalf("the hub is not ready after 30 s")
-}
-
-// publish writes tiles and a trust policy as a notary does: publish FOLDER POLICY [WITNESSES].
-func publish(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: publish FOLDER POLICY")
-	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(ts.Getenv("DOSEWIRE_DATA"), "records.db"))
-	ts.Check(err)
-	defer db.Close()
-	log := testenv.Log{Origin: "dosewire.example/log", Witnesses: 2, Now: 1_790_000_000}
-	rows, err := db.Query("SELECT entry FROM ledger ORDER BY idx")
-	ts.Check(err)
-	defer rows.Close()
-	for rows.Next() {
-		var raw []byte
-		ts.Check(rows.Scan(&raw))
-		e, err := ledger.Parse(raw)
-		ts.Check(err)
-		log.Entries = append(log.Entries, e)
-	}
-	ts.Check(rows.Err())
-	ts.Check(log.Publish(ts.MkAbs(args[0])))
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(log.Policy(2)), 0o644))
 }
 
 // spoil changes one byte of a folder's only file.

@@ -41,7 +41,7 @@ func newVerify(g *globals) *cobra.Command {
 
 --db (the default) walks the whole chain from its origin and checks every stored row against its
 entry. It asks the running hub, or opens the records database when none runs. With --policy it also
-compares the tree with the newest checkpoint (ledger.tiles of the configuration): this finds a
+compares the tree with the newest checkpoint (notary.tiles of the configuration): this finds a
 database that was rewritten as a whole.
 
 --tiles walks what the notary publishes, in a folder or at a URL: the chain, every hash tile and the
@@ -218,7 +218,11 @@ func judgeDatabase(ctx context.Context, c hub.Config, p *trust.Policy, state []b
 	j := ledgerVerdict{Mode: "db"}
 	q := admin.Verification{State: state}
 	if p != nil {
-		signed, err := receipt.CheckpointOf(ctx, receipt.TilesAt(c.Ledger.Tiles), p.Open)
+		tiles, err := hub.Published(ctx, c)
+		if err != nil {
+			return j, err
+		}
+		signed, err := receipt.CheckpointOf(ctx, tiles, p.Open)
 		if err == nil && signed.Origin != c.Ledger.Origin {
 			err = receipt.ErrOrigin
 		}

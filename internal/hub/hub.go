@@ -23,6 +23,7 @@ import (
 	"github.com/dosewire/dosewire/internal/telemetry"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/notary"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -49,6 +50,7 @@ type Hub struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	notary    *notary.Notary // nil = apart
+	tiles     receipt.Tiles  // what it publishes
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
 	routes    *adapters.Routes

@@ -79,20 +79,25 @@ func prove(ctx context.Context, tiles receipt.Tiles, e ledger.Entry, o *receipt.
 // Receipt is the operator's: about the entry alone, without the opening, so that nothing is disclosed.
 // The id is that of a prescription or of a record. fault.CodeNotFound, fault.CodeNotSigned.
 func (h *Hub) Receipt(ctx context.Context, q admin.ReceiptOf) (admin.Receipt, error) {
-	return makeReceipt(ctx, h.databases.records, h.config.Ledger, q)
+	return makeReceipt(ctx, h.databases.records, h.tiles, q)
 }
 
 // StoreReceipt is Hub.Receipt on a database that no hub serves.
 func StoreReceipt(ctx context.Context, c Config, q admin.ReceiptOf) (admin.Receipt, error) {
-	r, closeStore, err := openRecords(ctx, c.WithDefaults())
+	c = c.WithDefaults()
+	tiles, err := Published(ctx, c)
 	if err != nil {
 		return admin.Receipt{}, err
 	}
-	a, err := makeReceipt(ctx, r, c.WithDefaults().Ledger, q)
+	r, closeStore, err := openRecords(ctx, c)
+	if err != nil {
+		return admin.Receipt{}, err
+	}
+	a, err := makeReceipt(ctx, r, tiles, q)
 	return a, errors.Join(err, closeStore())
 }
 
-func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.ReceiptOf) (admin.Receipt, error) {
+func makeReceipt(ctx context.Context, r ledger.Reader, tiles receipt.Tiles, q admin.ReceiptOf) (admin.Receipt, error) {
 	id, err := uuid.Parse(q.ID)
 	if err != nil {
 		return admin.Receipt{}, fault.Of(fault.CodeNotFound)
@@ -113,7 +118,7 @@ func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.Receipt
 	if err != nil {
 		return admin.Receipt{}, fmt.Errorf("hub: entry: %w", err)
 	}
-	made, err := prove(ctx, receipt.TilesAt(c.Tiles), e, nil)
+	made, err := prove(ctx, tiles, e, nil)
 	if err != nil {
 		return admin.Receipt{}, err
 	}
@@ -122,8 +127,8 @@ func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.Receipt
 
 // trustPolicy reads what readers of receipts are given. A file that is no policy is not given to
 // anybody.
-func (c Config) trustPolicy() ([]byte, error) {
-	text, err := os.ReadFile(c.Ledger.Policy)
+func (n Notary) trustPolicy() ([]byte, error) {
+	text, err := os.ReadFile(n.Policy)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Of(fault.CodeNotFound)
 	}
