@@ -167,13 +167,18 @@ func (f *verifyFlags) readPolicy() (*trust.Policy, error) {
 	if f.policy == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(f.policy)
+	return readTrust(f.policy)
+}
+
+// readTrust reads a trust policy.
+func readTrust(path string) (*trust.Policy, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	p, err := trust.ParsePolicy(text)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("%s: %w", f.policy, err)}
+		return nil, usageError{fmt.Errorf("%s: %w", path, err)}
 	}
 	return p, nil
 }
