@@ -9,6 +9,7 @@ import (
 	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // TestVerifierOfThePage runs the page's own module under Node.js over the shared vectors.
@@ -33,7 +34,7 @@ func (w *world) proven(t *testing.T, record ledger.ID) *testenv.Log {
 	if err := log.Publish(dir); err != nil {
 		t.Fatal(err)
 	}
-	proof, err := receipt.Make(t.Context(), receipt.Dir(dir), receipt.Unjudged, log.Entries[4], &opening)
+	proof, err := receipt.Make(t.Context(), receipt.Dir(dir), trust.Unjudged, log.Entries[4], &opening)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestCheckThisRecord(t *testing.T) {
 	_, proof := c.get(at + "/receipt")
 	_, message := c.get(at + "/original")
 	_, policy := c.get("/inbox/policy")
-	p, err := receipt.ParsePolicy([]byte(policy))
+	p, err := trust.ParsePolicy([]byte(policy))
 	if err != nil {
 		t.Fatal(err)
 	}

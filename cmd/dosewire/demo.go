@@ -15,6 +15,7 @@ import (
 	"github.com/dosewire/dosewire/internal/demo"
 	"github.com/dosewire/dosewire/internal/hub"
 	"github.com/dosewire/dosewire/internal/hub/admin"
+	"github.com/dosewire/dosewire/ledger/receipt"
 )
 
 func newDemo(g *globals) *cobra.Command {
@@ -24,7 +25,7 @@ func newDemo(g *globals) *cobra.Command {
 		Short: "Play a day of two clinics, two pharmacies and three patients",
 		Long: `Start a hub in a temporary folder and play a day on it: prescriptions by REST and NATS,
 Bundles, a claim, a hand-over, a cancellation, a race, an invalid message. Every step is
-checked from outside, then the whole ledger is verified.
+checked from outside, a receipt is judged offline, then the whole ledger is verified.
 
 Afterwards it keeps serving, so that you can open the inbox and send your own. The folder
 is removed at the end unless --data names one; with --once it ends after the play and
@@ -100,7 +101,7 @@ func phonesOnLoopback(c *hub.Config) error {
 
 func play(ctx context.Context, w io.Writer, h *hub.Hub, c hub.Config, once bool) error {
 	fmt.Fprintf(w, "dosewire %s: embedded hub at %s, NATS at %s\n", version(), h.URL(), h.NATSURL())
-	result, err := demo.Run(ctx, operator{h}, w)
+	result, err := demo.Run(ctx, operator{h, c.Notary.Policy}, w)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,10 @@ func play(ctx context.Context, w io.Writer, h *hub.Hub, c hub.Config, once bool)
 }
 
 // operator lets the play act as the operator of its hub.
-type operator struct{ hub *hub.Hub }
+type operator struct {
+	hub    *hub.Hub
+	policy string // file
+}
 
 func (o operator) AddOrganization(ctx context.Context, kind, name, identifier string) (demo.Credential, error) {
 	c, err := o.hub.AddOrganization(ctx, admin.NewOrganization{Kind: kind, Name: name, Identifiers: []string{identifier}})
@@ -136,6 +140,14 @@ func (o operator) AddOrganization(ctx context.Context, kind, name, identifier st
 func (o operator) Invite(ctx context.Context, org, system, value string) (string, error) {
 	i, err := o.hub.Invite(ctx, admin.Patient{Org: org, System: system, Value: value})
 	return i.URL, err
+}
+
+func (o operator) Judge(text, message []byte) error {
+	policy, err := readTrust(o.policy)
+	if err == nil {
+		_, err = receipt.Verify(text, policy, message)
+	}
+	return err
 }
 
 func (o operator) Verify(ctx context.Context) (uint64, error) {

@@ -40,7 +40,7 @@ func perform(t *testing.T, specs []adapters.Spec) (demo.Result, error) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("hub is not ready in 30 s")
 	}
-	return demo.Run(ctx, operator{h}, t.Output())
+	return demo.Run(ctx, operator{h, c.WithDefaults().Notary.Policy}, t.Output())
 }
 
 func TestDemoSeesEveryStep(t *testing.T) {

@@ -20,7 +20,6 @@ import (
 
 	"github.com/dosewire/dosewire/internal/hub/admin"
 	"github.com/dosewire/dosewire/internal/signature/signaturetest"
-	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 )
 
@@ -49,12 +48,13 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("DEMO", filepath.Join(testdata, "demo"))
 			e.Setenv("KEYS", keys)
+			e.Setenv("VERIFY", filepath.Join(testdata, "..", "tools", "verify", "verify.mjs"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready":   ready,
 			"tamper":  tamper,
-			"publish": publish,
+			"prompt":  prompt,
 			"spoil":   spoil,
 			"fetch":   fetch,
 			"rewrite": rewrite,
@@ -106,31 +106,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("the hub is not ready after 30 s")
 }
 
-// publish writes tiles and a trust policy as a notary does: publish FOLDER POLICY [WITNESSES].
-func publish(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: publish FOLDER POLICY")
-	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(ts.Getenv("DOSEWIRE_DATA"), "records.db"))
-	ts.Check(err)
-	defer db.Close()
-	log := testenv.Log{Origin: "dosewire.example/log", Witnesses: 2, Now: 1_790_000_000}
-	rows, err := db.Query("SELECT entry FROM ledger ORDER BY idx")
-	ts.Check(err)
-	defer rows.Close()
-	for rows.Next() {
-		var raw []byte
-		ts.Check(rows.Scan(&raw))
-		e, err := ledger.Parse(raw)
-		ts.Check(err)
-		log.Entries = append(log.Entries, e)
-	}
-	ts.Check(rows.Err())
-	ts.Check(log.Publish(ts.MkAbs(args[0])))
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(log.Policy(2)), 0o644))
-}
-
-// spoil changes one byte of a folder's only file.
+// spoil changes one byte of every file of a folder.
 func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: spoil FOLDER OFFSET")

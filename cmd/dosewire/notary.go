@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/hub"
 	"github.com/dosewire/dosewire/ledger/notary"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // notaryFlags win over the configuration.
@@ -29,7 +28,8 @@ func newNotary(g *globals) *cobra.Command {
 		Use:   "notary",
 		Short: "Watch a ledger, sign its checkpoints and publish its tiles",
 		Long: `Read the entries of a ledger's database, which needs read rights alone, check that they continue
-what was seen before, and publish signed checkpoints and tiles (C2SP tlog-tiles) in a folder.
+what was seen before, and publish signed checkpoints and tiles (C2SP tlog-tiles) in a folder,
+or in S3 (notary.s3 of the configuration); the key may be in AWS KMS (notary.kms).
 Witnesses of the policy cosign them. Run it apart from the hub, with a role, a key and a machine
 of its own; then set notary.apart for the hub. dosewire serve runs one inside otherwise.
 
@@ -62,7 +62,7 @@ With --once, exit code 5 means that.`,
 	p.StringVar(&f.key, "key", "", "key `file`, made on first use; default key in the folder")
 	p.StringVar(&f.origin, "origin", "", "origin `line` of the ledger; default that of the configuration")
 	c.Flags().StringVar(&f.dsn, "dsn", "", "PostgreSQL `URL` of the records database; default the configuration's")
-	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy `file` with witnesses and quorum")
+	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy `file` with witnesses and quorum; default trust.policy in the folder, made on first use")
 	c.Flags().StringVar(&f.listen, "listen", "", "loopback `address` for /livez, /readyz and /metrics")
 	c.Flags().DurationVar(&f.interval, "interval", 0, "time between two looks at the ledger; default 1s")
 	c.Flags().BoolVar(&f.once, "once", false, "look once, sign what is new, and end")
@@ -81,7 +81,7 @@ func newNotaryKey(g *globals, f *notaryFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, err := hub.NotaryKey(c)
+			k, err := hub.NotaryKey(cmd.Context(), c)
 			if err != nil {
 				return err
 			}
@@ -98,21 +98,19 @@ func (f notaryFlags) load(g *globals) (hub.Config, error) {
 	if f.interval < 0 {
 		return c, usageError{fault.New(fault.Invalid, "the interval is negative")}
 	}
-	for flag, field := range map[*string]*string{&f.dsn: &c.Store.DSN, &f.origin: &c.Ledger.Origin, &f.policy: &c.Notary.Policy} {
+	if f.folder != "" {
+		n := &c.Notary
+		n.Folder, n.Key, n.Policy, n.Tiles = f.folder, "", "", ""
+	}
+	for flag, field := range map[*string]*string{&f.dsn: &c.Store.DSN, &f.origin: &c.Ledger.Origin, &f.policy: &c.Notary.Policy, &f.key: &c.Notary.Key} {
 		if *flag != "" {
 			*field = *flag
 		}
 	}
-	if f.folder != "" {
-		c.Notary.Folder, c.Notary.Key = f.folder, filepath.Join(f.folder, "key")
-	}
-	if f.key != "" {
-		c.Notary.Key = f.key
-	}
 	if f.interval > 0 {
 		c.Notary.Interval = f.interval
 	}
-	return c, nil
+	return c.WithDefaults(), nil
 }
 
 // notaryStatus is one line of --json.

@@ -19,6 +19,7 @@ import (
 	"github.com/dosewire/dosewire/internal/hub/admin"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // verifyFlags say what is judged, and by whom.
@@ -40,7 +41,7 @@ func newVerify(g *globals) *cobra.Command {
 
 --db (the default) walks the whole chain from its origin and checks every stored row against its
 entry. It asks the running hub, or opens the records database when none runs. With --policy it also
-compares the tree with the newest checkpoint (ledger.tiles of the configuration): this finds a
+compares the tree with the newest checkpoint (notary.tiles of the configuration): this finds a
 database that was rewritten as a whole.
 
 --tiles walks what the notary publishes, in a folder or at a URL: the chain, every hash tile and the
@@ -105,10 +106,10 @@ type proven struct {
 	Message bool      `json:"message"` // the message was given and is the one recorded
 }
 
-func newCheckpoint(c receipt.Checkpoint) *checkpoint {
+func newCheckpoint(c trust.Signed) *checkpoint {
 	out := &checkpoint{Origin: c.Origin, Size: c.Size, Root: hex.EncodeToString(c.Root[:])}
-	for _, w := range c.Witnesses {
-		out.Witnesses = append(out.Witnesses, witness(w))
+	for _, w := range c.Cosigned {
+		out.Witnesses = append(out.Witnesses, witness{w.Key, w.Time})
 	}
 	return out
 }
@@ -148,12 +149,12 @@ func (f *verifyFlags) run(cmd *cobra.Command, g *globals) error {
 	return errors.Join(err, g.print(cmd.OutOrStdout(), j, j.report))
 }
 
-func (f *verifyFlags) judge(ctx context.Context, g *globals, p *receipt.Policy, state []byte, progress func(n, of uint64)) (ledgerVerdict, error) {
+func (f *verifyFlags) judge(ctx context.Context, g *globals, p *trust.Policy, state []byte, progress func(n, of uint64)) (ledgerVerdict, error) {
 	switch {
 	case f.receipt != "":
-		return f.judgeReceipt(*p)
+		return f.judgeReceipt(p)
 	case f.tiles != "":
-		return judgeTiles(ctx, receipt.TilesAt(f.tiles), *p, state, progress)
+		return judgeTiles(ctx, receipt.TilesAt(f.tiles), p, state, progress)
 	}
 	c, err := g.load()
 	if err != nil {
@@ -162,19 +163,24 @@ func (f *verifyFlags) judge(ctx context.Context, g *globals, p *receipt.Policy, 
 	return judgeDatabase(ctx, c, p, state, progress)
 }
 
-func (f *verifyFlags) readPolicy() (*receipt.Policy, error) {
+func (f *verifyFlags) readPolicy() (*trust.Policy, error) {
 	if f.policy == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(f.policy)
+	return readTrust(f.policy)
+}
+
+// readTrust reads a trust policy.
+func readTrust(path string) (*trust.Policy, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	p, err := receipt.ParsePolicy(text)
+	p, err := trust.ParsePolicy(text)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("%s: %w", f.policy, err)}
+		return nil, usageError{fmt.Errorf("%s: %w", path, err)}
 	}
-	return &p, nil
+	return p, nil
 }
 
 // state is what an earlier verification kept; nil when there is none yet.
@@ -213,11 +219,15 @@ func keep(name string, state []byte) error {
 }
 
 // judgeDatabase asks the hub, or reads the database if no hub runs.
-func judgeDatabase(ctx context.Context, c hub.Config, p *receipt.Policy, state []byte, progress func(n, of uint64)) (ledgerVerdict, error) {
+func judgeDatabase(ctx context.Context, c hub.Config, p *trust.Policy, state []byte, progress func(n, of uint64)) (ledgerVerdict, error) {
 	j := ledgerVerdict{Mode: "db"}
 	q := admin.Verification{State: state}
 	if p != nil {
-		signed, err := receipt.CheckpointOf(ctx, receipt.TilesAt(c.Ledger.Tiles), p.Open)
+		tiles, err := hub.Published(ctx, c)
+		if err != nil {
+			return j, err
+		}
+		signed, err := receipt.CheckpointOf(ctx, tiles, p.Open)
 		if err == nil && signed.Origin != c.Ledger.Origin {
 			err = receipt.ErrOrigin
 		}
@@ -242,7 +252,7 @@ func judgeDatabase(ctx context.Context, c hub.Config, p *receipt.Policy, state [
 	return j, err
 }
 
-func judgeTiles(ctx context.Context, tiles receipt.Tiles, p receipt.Policy, state []byte, progress func(n, of uint64)) (ledgerVerdict, error) {
+func judgeTiles(ctx context.Context, tiles receipt.Tiles, p *trust.Policy, state []byte, progress func(n, of uint64)) (ledgerVerdict, error) {
 	j := ledgerVerdict{Mode: "tiles"}
 	var from receipt.State
 	if state != nil {
@@ -268,7 +278,7 @@ func judgeTiles(ctx context.Context, tiles receipt.Tiles, p receipt.Policy, stat
 	return j.bad(err)
 }
 
-func (f *verifyFlags) judgeReceipt(p receipt.Policy) (ledgerVerdict, error) {
+func (f *verifyFlags) judgeReceipt(p *trust.Policy) (ledgerVerdict, error) {
 	j := ledgerVerdict{Mode: "receipt"}
 	text, err := os.ReadFile(f.receipt)
 	if err != nil {
@@ -285,7 +295,7 @@ func (f *verifyFlags) judgeReceipt(p receipt.Policy) (ledgerVerdict, error) {
 	}
 	v, err := receipt.Verify(text, p, message)
 	if v.Origin != "" {
-		j.Checkpoint = newCheckpoint(v.Checkpoint)
+		j.Checkpoint = newCheckpoint(v.Signed)
 	}
 	if err != nil {
 		return j.bad(&ledger.BadEntry{Index: v.Entry.Index, Err: err})

@@ -17,6 +17,7 @@ var directions = map[string][]string{
 	"streams":               {"streams"},
 	"ledger":                {},
 	"ledger/recorder":       {"ledger", "streams", "fhir", "internal/auth", "internal/directory", "internal/telemetry", "internal/signature"},
+	"ledger/trust":          {"ledger"},
 	"ledger/notary":         {"ledger"},
 	"ledger/scrub":          {"ledger"},
 	"ledger/receipt":        {"ledger"},

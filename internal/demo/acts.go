@@ -44,6 +44,7 @@ func (p *play) oneByREST(ctx context.Context) error {
 	if err := expect(a.status == 201 && a.header.Get("Location") != "" && a.index() != "", "issue: status %d, codes %v", a.status, a.codes()); err != nil {
 		return err
 	}
+	p.amoxicillin = a.rx()
 	p.t.step("Riverside", "issued amoxicillin: 201, ledger entry %s", a.index())
 
 	d, err := p.oldBridge.receive(ctx, func(d delivery) bool { return d.rx() == a.rx() })

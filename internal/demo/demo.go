@@ -22,6 +22,8 @@ type Hub interface {
 	Invite(ctx context.Context, org, system, value string) (link string, err error)
 	// Verify walks the whole ledger and every row, and returns the number of entries.
 	Verify(ctx context.Context) (entries uint64, err error)
+	// Judge judges a receipt and the message it is about offline, by the trust policy of the hub's notary.
+	Judge(receipt, message []byte) error
 }
 
 // Identifiers of the play's organisations, as the prescriptions name them.
@@ -45,6 +47,8 @@ type play struct {
 	riverside, northgate *member // clinics
 	oldBridge, harbour   *member // pharmacies
 	ines, lea            *phone
+
+	amoxicillin string // id of the first prescription
 }
 
 // Result is what stays of a performance for the reader.
@@ -68,7 +72,7 @@ func Run(ctx context.Context, hub Hub, w io.Writer) (Result, error) {
 	p := &play{hub: hub, t: &timeline{w: w, began: time.Now()}, run: hex.EncodeToString(nonce)}
 	for _, act := range []func(context.Context) error{
 		p.open, p.oneByREST, p.invite, p.collected, p.repeatsByNATS, p.twoPharmacies, p.document,
-		p.cancellation, p.race, p.invalid, p.sameAgain,
+		p.cancellation, p.race, p.invalid, p.sameAgain, p.proof,
 	} {
 		if err := act(ctx); err != nil {
 			return Result{}, err

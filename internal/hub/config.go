@@ -110,12 +110,6 @@ type Keys struct {
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
-	// Tiles is where the notary publishes checkpoints and tiles: a folder or an http(s) URL. Receipts are
-	// made from them. Defaults to notary/tiles in the data folder.
-	Tiles string `yaml:"tiles" env:"DOSEWIRE_LEDGER_TILES"`
-	// Policy is the trust policy (C2SP tlog-policy) that patients are given to check their receipts
-	// with: the log's key and its witnesses'. Defaults to notary/trust.policy in the data folder.
-	Policy string `yaml:"policy" env:"DOSEWIRE_LEDGER_POLICY"`
 }
 
 // Notary signs the ledger's checkpoints and publishes its tiles.
@@ -123,15 +117,40 @@ type Notary struct {
 	// Apart says that another process is the notary (dosewire notary, with its own key and a role that
 	// may only read), so the hub runs none.
 	Apart bool `yaml:"apart" env:"DOSEWIRE_NOTARY_APART"`
-	// Folder holds the notary's state and, in tiles, what it publishes. Defaults to notary in the data
-	// folder.
+	// Folder holds the notary's state. Defaults to notary in the data folder.
 	Folder string `yaml:"folder" env:"DOSEWIRE_NOTARY_FOLDER"`
 	// Key is the file with the checkpoint key, made on first use. Defaults to key in Folder.
 	Key string `yaml:"key" env:"DOSEWIRE_NOTARY_KEY"`
-	// Policy is a C2SP tlog-policy file that names witnesses and the quorum. Empty means no witnesses.
+	// KMS is the ARN of an Ed25519 key in AWS KMS (ECC_NIST_EDWARDS25519, SIGN_VERIFY), used instead of
+	// Key.
+	KMS string `yaml:"kms" env:"DOSEWIRE_NOTARY_KMS"`
+	// KMSEndpoint is the URL of a private KMS endpoint. Defaults to AWS's own for the key's region.
+	KMSEndpoint string `yaml:"kmsEndpoint" env:"DOSEWIRE_NOTARY_KMS_ENDPOINT"`
+	// Policy is the trust policy (C2SP tlog-policy): the log's key, the witnesses that are asked, and
+	// the quorum without which nothing is published. Patients are given it to check their receipts with.
+	// Defaults to trust.policy in Folder, which the first start makes, without witnesses.
 	Policy string `yaml:"policy" env:"DOSEWIRE_NOTARY_POLICY"`
+	// Tiles is where checkpoints and tiles are: a folder, in which the notary publishes, or an http(s)
+	// URL at which what it publishes is read. Receipts are made from them. Defaults to tiles in Folder,
+	// or to S3 where a bucket is set.
+	Tiles string `yaml:"tiles" env:"DOSEWIRE_NOTARY_TILES"`
+	S3    S3     `yaml:"s3"`
 	// Interval between two looks at the ledger. Defaults to 1s.
 	Interval time.Duration `yaml:"interval" env:"DOSEWIRE_NOTARY_INTERVAL"`
+}
+
+// S3 is a bucket that the notary publishes in instead of a folder. The bucket has versioning, and Object
+// Lock if RetainDays is set.
+type S3 struct {
+	Bucket string `yaml:"bucket" env:"DOSEWIRE_NOTARY_S3_BUCKET"`
+	Region string `yaml:"region" env:"DOSEWIRE_NOTARY_S3_REGION"`
+	// Prefix comes before every path, such as "log/".
+	Prefix string `yaml:"prefix" env:"DOSEWIRE_NOTARY_S3_PREFIX"`
+	// RetainDays is how long nobody can delete or replace a version of what is published (Object Lock in
+	// compliance mode). 0 means no lock.
+	RetainDays int `yaml:"retainDays" env:"DOSEWIRE_NOTARY_S3_RETAIN_DAYS"`
+	// Endpoint is the URL of a private endpoint. Defaults to AWS's own for the region.
+	Endpoint string `yaml:"endpoint" env:"DOSEWIRE_NOTARY_S3_ENDPOINT"`
 }
 
 // FHIR is what messages must satisfy beyond base R4 and the hub's own rules.

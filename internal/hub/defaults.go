@@ -2,6 +2,7 @@ package hub
 
 import (
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,8 +22,10 @@ func (c Config) WithDefaults() Config {
 	set(&c.Notary.Folder, filepath.Join(c.Data, "notary"))
 	set(&c.Notary.Key, filepath.Join(c.Notary.Folder, "key"))
 	set(&c.Notary.Interval, time.Second)
-	set(&c.Ledger.Policy, filepath.Join(c.Data, "notary", "trust.policy"))
-	set(&c.Ledger.Tiles, filepath.Join(c.Data, "notary", "tiles"))
+	set(&c.Notary.Policy, c.Notary.ownPolicy())
+	if c.Notary.S3.Bucket == "" {
+		set(&c.Notary.Tiles, filepath.Join(c.Notary.Folder, "tiles"))
+	}
 	set(&c.Telemetry.Log, "text")
 	set(&c.Telemetry.Level, "info")
 	set(&c.Grace.HTTP, 15*time.Second)
@@ -50,6 +53,22 @@ func defaultData() string {
 func (c Config) AdminSocket() string { return filepath.Join(c.Data, "admin.sock") }
 
 func (c Config) recordsFile() string { return filepath.Join(c.Data, "records.db") }
+
+// ownPolicy is the policy file that the notary makes when it is absent. Another one is its operator's.
+func (n Notary) ownPolicy() string { return filepath.Join(n.Folder, "trust.policy") }
+
+// publishDir is the folder in which the notary publishes, unless it is a bucket.
+func (n Notary) publishDir() string {
+	if isURL(n.Tiles) {
+		return filepath.Join(n.Folder, "tiles")
+	}
+	return n.Tiles
+}
+
+func isURL(place string) bool {
+	u, err := url.Parse(place)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
 
 // The key database has a folder of its own, so that a backup of one folder never holds both.
 func (c Config) keysFile() string   { return filepath.Join(c.Data, "keys", "keys.db") }

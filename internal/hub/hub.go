@@ -23,6 +23,7 @@ import (
 	"github.com/dosewire/dosewire/internal/telemetry"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/notary"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/ledger/scrub"
 	"github.com/dosewire/dosewire/streams"
@@ -51,6 +52,7 @@ type Hub struct {
 	js        jetstream.JetStream
 	notary    *notary.Notary // nil = apart
 	scrubber  *scrub.Scrubber
+	tiles     receipt.Tiles // what it publishes
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
 	routes    *adapters.Routes

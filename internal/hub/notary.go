@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,19 +19,15 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/telemetry"
 	"github.com/dosewire/dosewire/ledger/notary"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // notaryGrace is how long the last tick may take.
 const notaryGrace = 5 * time.Second
 
 // newNotary makes the notary of this configuration over a ledger.
-func newNotary(c Config, source notary.Source, log *slog.Logger, meter metric.Meter) (*notary.Notary, error) {
-	key, err := NotaryKey(c)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := readPolicy(c.Notary.Policy)
+func newNotary(ctx context.Context, c Config, source notary.Source, log *slog.Logger, meter metric.Meter) (*notary.Notary, error) {
+	key, err := NotaryKey(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +35,11 @@ func newNotary(c Config, source notary.Source, log *slog.Logger, meter metric.Me
 	if err != nil {
 		return nil, err
 	}
-	tiles, err := notary.OpenDir(c.tilesDir(), 0o755)
+	policy, err := c.Notary.policy(key.VKey)
+	if err != nil {
+		return nil, err
+	}
+	tiles, err := openStorage(ctx, c.Notary)
 	if err != nil {
 		return nil, err
 	}
@@ -46,18 +47,54 @@ func newNotary(c Config, source notary.Source, log *slog.Logger, meter metric.Me
 		Verifier: key.Verifier, Policy: policy, Interval: c.Notary.Interval, Log: log, Meter: meter})
 }
 
-func (c Config) tilesDir() string { return filepath.Join(c.Notary.Folder, "tiles") }
-
-// NotaryKey opens the checkpoint key, made on first use. Its name is the ledger's origin.
-func NotaryKey(c Config) (*notary.Key, error) {
+// NotaryKey opens the checkpoint key; one in a file is made on first use. Its name is the ledger's
+// origin.
+func NotaryKey(ctx context.Context, c Config) (*notary.Key, error) {
 	c = c.WithDefaults()
-	return notary.LogKey(c.Notary.Key, c.Ledger.Origin)
+	return openSigner(ctx, c.Notary, c.Ledger.Origin)
+}
+
+// policy reads the policy. One that nobody has written yet is made: this log alone, without witnesses.
+func (n Notary) policy(vkey string) (*trust.Policy, error) {
+	if n.Policy == n.ownPolicy() {
+		text := "# Whose checkpoints are believed. Add witnesses here, and give it to those who verify.\n" +
+			"# See docs/notary.md.\nlog " + vkey + "\nquorum none\n"
+		if err := makeOnce(n.Policy, text); err != nil {
+			return nil, fault.New(fault.Unavailable, "hub: the policy cannot be made").Wrap(err)
+		}
+	}
+	p, err := readPolicy(n.Policy)
+	if err != nil {
+		return nil, err
+	}
+	own, err := trust.LogVerifier(vkey)
+	if err == nil && !p.Knows(own) {
+		err = fault.New(fault.Invalid, "config: the policy does not name this log: add the line log "+vkey)
+	}
+	return p, err
+}
+
+// makeOnce makes a file that all may read unless it is there. It appears whole or not at all.
+func makeOnce(path, text string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) { // another process was faster
+		return err
+	}
+	return nil
 }
 
 func readPolicy(path string) (*trust.Policy, error) {
-	if path == "" {
-		return nil, nil
-	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "config: the policy cannot be read").Wrap(err)
@@ -68,10 +105,15 @@ func readPolicy(path string) (*trust.Policy, error) {
 // openNotary compares the database with what was signed, before anything is appended to it: a hub on
 // a database that was set back does not start.
 func (h *Hub) openNotary(ctx context.Context) error {
+	tiles, err := Published(ctx, h.config)
+	if err != nil {
+		return err
+	}
+	h.tiles = tiles
 	if h.config.Notary.Apart {
 		return nil
 	}
-	n, err := newNotary(h.config, h.databases.records, h.log, h.telemetry.Meter("dosewire/notary"))
+	n, err := newNotary(ctx, h.config, h.databases.records, h.log, h.telemetry.Meter("dosewire/notary"))
 	if err != nil {
 		return err
 	}
@@ -123,7 +165,7 @@ func Notarize(ctx context.Context, c Config, o NotaryOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, signals.Close(context.WithoutCancel(ctx))) }()
 	log := logger(c, o.Log)
-	n, err := newNotary(c, source, log, signals.Meter("dosewire/notary"))
+	n, err := newNotary(ctx, c, source, log, signals.Meter("dosewire/notary"))
 	if err != nil {
 		return err
 	}

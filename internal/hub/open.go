@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -13,12 +14,15 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/awskms"
+	"github.com/dosewire/dosewire/ledger/awss3"
 	"github.com/dosewire/dosewire/ledger/filekey"
 	"github.com/dosewire/dosewire/ledger/notary"
 	"github.com/dosewire/dosewire/ledger/postgres"
+	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/ledger/scrub"
 	"github.com/dosewire/dosewire/ledger/sqlite"
+	"github.com/dosewire/dosewire/ledger/trust"
 	"github.com/dosewire/dosewire/streams"
 	"github.com/dosewire/dosewire/streams/embedded"
 )
@@ -201,6 +205,45 @@ func openChain(ctx context.Context, c Config) (notary.Source, func() error, erro
 		return nil, nil, err
 	}
 	return s, s.Close, nil
+}
+
+// openSigner opens the notary's key, whose name is the ledger's origin.
+func openSigner(ctx context.Context, n Notary, origin string) (*notary.Key, error) {
+	if n.KMS == "" {
+		return notary.LogKey(n.Key, origin)
+	}
+	s, err := awskms.OpenSigner(ctx, awskms.Config{Key: n.KMS, Endpoint: n.KMSEndpoint}, origin)
+	if err != nil {
+		return nil, err
+	}
+	v, err := trust.LogVerifier(s.VerifierKey())
+	return &notary.Key{Signer: s, Verifier: v, VKey: s.VerifierKey()}, err
+}
+
+// openStorage opens the place where the notary publishes.
+func openStorage(ctx context.Context, n Notary) (notary.Storage, error) {
+	if n.S3.Bucket == "" {
+		return notary.OpenDir(n.publishDir(), 0o755)
+	}
+	return openBucket(ctx, n.S3)
+}
+
+func openBucket(ctx context.Context, c S3) (*bucket, error) {
+	b, err := awss3.Open(ctx, awss3.Config{Bucket: c.Bucket, Region: c.Region, Prefix: c.Prefix, Endpoint: c.Endpoint,
+		Retain: time.Duration(c.RetainDays) * 24 * time.Hour})
+	if err != nil {
+		return nil, err
+	}
+	return &bucket{b}, nil
+}
+
+// Published opens what the notary publishes, to read it.
+func Published(ctx context.Context, c Config) (receipt.Tiles, error) {
+	n := c.WithDefaults().Notary
+	if n.S3.Bucket == "" || n.Tiles != "" {
+		return receipt.TilesAt(n.Tiles), nil
+	}
+	return openBucket(ctx, n.S3)
 }
 
 // broker is the NATS server as the hub sees it.

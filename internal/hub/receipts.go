@@ -16,6 +16,7 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/ledger/scrub"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // nextCheckpoint is when to ask again for a receipt: the notary signs once a second, and witnesses
@@ -74,7 +75,7 @@ func (r *Records) reveal(ctx context.Context, id ledger.ID) (e ledger.Entry, o l
 
 // prove makes a receipt from what the notary published. What is not published yet will be.
 func prove(ctx context.Context, tiles receipt.Tiles, e ledger.Entry, o *receipt.Opening) (receipt.Receipt, error) {
-	made, err := receipt.Make(ctx, tiles, receipt.Unjudged, e, o)
+	made, err := receipt.Make(ctx, tiles, trust.Unjudged, e, o)
 	missing, ok := errors.AsType[*receipt.BadTile](err)
 	nothing := ok && missing.Path == receipt.CheckpointFile && errors.Is(err, receipt.ErrMissingTile)
 	if nothing || errors.Is(err, receipt.ErrNotYet) || errors.Is(err, receipt.ErrUnreadable) {
@@ -86,20 +87,25 @@ func prove(ctx context.Context, tiles receipt.Tiles, e ledger.Entry, o *receipt.
 // Receipt is the operator's: about the entry alone, without the opening, so that nothing is disclosed.
 // The id is that of a prescription or of a record. fault.CodeNotFound, fault.CodeNotSigned.
 func (h *Hub) Receipt(ctx context.Context, q admin.ReceiptOf) (admin.Receipt, error) {
-	return makeReceipt(ctx, h.databases.records, h.config.Ledger, q)
+	return makeReceipt(ctx, h.databases.records, h.tiles, q)
 }
 
 // StoreReceipt is Hub.Receipt on a database that no hub serves.
 func StoreReceipt(ctx context.Context, c Config, q admin.ReceiptOf) (admin.Receipt, error) {
-	r, closeStore, err := openRecords(ctx, c.WithDefaults())
+	c = c.WithDefaults()
+	tiles, err := Published(ctx, c)
 	if err != nil {
 		return admin.Receipt{}, err
 	}
-	a, err := makeReceipt(ctx, r, c.WithDefaults().Ledger, q)
+	r, closeStore, err := openRecords(ctx, c)
+	if err != nil {
+		return admin.Receipt{}, err
+	}
+	a, err := makeReceipt(ctx, r, tiles, q)
 	return a, errors.Join(err, closeStore())
 }
 
-func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.ReceiptOf) (admin.Receipt, error) {
+func makeReceipt(ctx context.Context, r ledger.Reader, tiles receipt.Tiles, q admin.ReceiptOf) (admin.Receipt, error) {
 	id, err := uuid.Parse(q.ID)
 	if err != nil {
 		return admin.Receipt{}, fault.Of(fault.CodeNotFound)
@@ -120,7 +126,7 @@ func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.Receipt
 	if err != nil {
 		return admin.Receipt{}, fmt.Errorf("hub: entry: %w", err)
 	}
-	made, err := prove(ctx, receipt.TilesAt(c.Tiles), e, nil)
+	made, err := prove(ctx, tiles, e, nil)
 	if err != nil {
 		return admin.Receipt{}, err
 	}
@@ -129,15 +135,15 @@ func makeReceipt(ctx context.Context, r ledger.Reader, c Ledger, q admin.Receipt
 
 // trustPolicy reads what readers of receipts are given. A file that is no policy is not given to
 // anybody.
-func (c Config) trustPolicy() ([]byte, error) {
-	text, err := os.ReadFile(c.Ledger.Policy)
+func (n Notary) trustPolicy() ([]byte, error) {
+	text, err := os.ReadFile(n.Policy)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Of(fault.CodeNotFound)
 	}
 	if err != nil {
 		return nil, fault.Of(fault.CodeUnavailable).Wrap(err)
 	}
-	if _, err := receipt.ParsePolicy(text); err != nil {
+	if _, err := trust.ParsePolicy(text); err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
 	return text, nil

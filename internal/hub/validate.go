@@ -48,6 +48,7 @@ func (c Config) Validate() error {
 	v.prescriptions(c.Prescriptions)
 	v.store(c.Store)
 	v.keys(c.Keys)
+	v.notary(c.Notary)
 	if c.Mode == Cluster {
 		v.cluster(c)
 	} else {
@@ -103,6 +104,18 @@ func (v *validation) store(s Store) {
 func (v *validation) keys(k Keys) {
 	v.check(k.KMS == "" || strings.HasPrefix(k.KMS, "arn:") && strings.Contains(k.KMS, ":key/"), "keys.kms is not the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID)")
 	v.check(k.KMSEndpoint == "" || k.KMS != "", "keys.kmsEndpoint needs keys.kms")
+}
+
+func (v *validation) notary(n Notary) {
+	v.check(n.KMS == "" || strings.HasPrefix(n.KMS, "arn:") && strings.Contains(n.KMS, ":key/"), "notary.kms is not the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID)")
+	v.check(n.KMSEndpoint == "" || n.KMS != "", "notary.kmsEndpoint needs notary.kms")
+	v.check(n.Interval > 0, "notary.interval is not positive")
+	s := n.S3
+	v.check(s.Bucket != "" || s == (S3{}), "notary.s3 needs notary.s3.bucket")
+	v.check(s.Bucket == "" || s.Region != "", "notary.s3.bucket needs notary.s3.region")
+	v.check(s.Bucket == "" || n.Tiles == "" || isURL(n.Tiles), "notary.tiles is a folder, and notary.s3.bucket is set: what is published has one place")
+	v.check(!strings.HasPrefix(s.Prefix, "/"), "notary.s3.prefix begins with a slash")
+	v.check(s.RetainDays >= 0 && s.RetainDays <= 100*365, "notary.s3.retainDays is not between 0 and 36500")
 }
 
 func (v *validation) cluster(c Config) {

@@ -20,20 +20,25 @@ var errAhead = fault.New(fault.Unavailable, "hub: the newest checkpoint is older
 // row digest, without a key. What is not as written is in the verdict; an error means that it could
 // not read.
 func (h *Hub) Verify(ctx context.Context, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
-	return verify(ctx, h.databases.records, h.config.Ledger, q, progress)
+	return verify(ctx, h.databases.records, h.config.Ledger.Origin, h.tiles, q, progress)
 }
 
 // VerifyStore is Hub.Verify on a database that no hub serves.
 func VerifyStore(ctx context.Context, c Config, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
-	r, closeStore, err := openRecords(ctx, c.WithDefaults())
+	c = c.WithDefaults()
+	tiles, err := Published(ctx, c)
 	if err != nil {
 		return admin.Verdict{}, err
 	}
-	v, err := verify(ctx, r, c.WithDefaults().Ledger, q, progress)
+	r, closeStore, err := openRecords(ctx, c)
+	if err != nil {
+		return admin.Verdict{}, err
+	}
+	v, err := verify(ctx, r, c.Ledger.Origin, tiles, q, progress)
 	return v, errors.Join(err, closeStore())
 }
 
-func verify(ctx context.Context, r ledger.Chain, c Ledger, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
+func verify(ctx context.Context, r ledger.Chain, origin string, tiles receipt.Tiles, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
 	stored, err := r.Head(ctx)
 	if errors.Is(err, ledger.ErrNotFound) { // the one row that every store has from its first day on
 		return admin.Verdict{}, ledger.ErrHead.Wrap(err)
@@ -41,7 +46,7 @@ func verify(ctx context.Context, r ledger.Chain, c Ledger, q admin.Verification,
 	if err != nil {
 		return admin.Verdict{}, fmt.Errorf("hub: head: %w", err)
 	}
-	tree, err := beginTree(c, q)
+	tree, err := beginTree(origin, tiles, q)
 	if err != nil {
 		return admin.Verdict{}, err
 	}
@@ -83,19 +88,19 @@ type signedTree struct {
 	then  receipt.State // as it was at that size
 }
 
-func beginTree(c Ledger, q admin.Verification) (*signedTree, error) {
-	t := &signedTree{tiles: receipt.TilesAt(c.Tiles), at: q.At, root: q.Root}
+func beginTree(origin string, tiles receipt.Tiles, q admin.Verification) (*signedTree, error) {
+	t := &signedTree{tiles: tiles, at: q.At, root: q.Root}
 	if q.State != nil {
 		if err := json.Unmarshal(q.State, &t.state); err != nil {
 			return nil, err
 		}
-		if t.state.Origin != c.Origin {
+		if t.state.Origin != origin {
 			return nil, receipt.ErrOrigin
 		}
 	}
-	t.state.Origin, t.from = c.Origin, t.state.Head.Size
+	t.state.Origin, t.from = origin, t.state.Head.Size
 	if t.from == 0 {
-		t.state.Head.Leaf = ledger.Origin(c.Origin)
+		t.state.Head.Leaf = ledger.Origin(origin)
 	}
 	if t.at != 0 && t.at < t.from {
 		return nil, errAhead

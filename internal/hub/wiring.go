@@ -17,7 +17,6 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/telemetry"
-	"github.com/dosewire/dosewire/ledger/receipt"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -134,8 +133,8 @@ func (h *Hub) openAdapters(context.Context) error {
 func (h *Hub) deps(name string) adapters.Deps {
 	return adapters.Deps{
 		Log: h.log.With(telemetry.Adapter(name)), Now: time.Now, BaseURL: h.URL(), Routes: h.routes, Auth: h.verifier,
-		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, receipt.TilesAt(h.config.Ledger.Tiles)).WatchedBy(h.scrubber),
-		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.trustPolicy, Healthy: h.recorder.Healthy,
+		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, h.tiles).WatchedBy(h.scrubber),
+		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.Notary.trustPolicy, Healthy: h.recorder.Healthy,
 	}
 }
 

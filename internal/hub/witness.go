@@ -41,12 +41,12 @@ func ServeWitness(ctx context.Context, c Config, o WitnessOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.Policy == "" {
+		return fault.New(fault.Invalid, "a witness needs a policy that names logs")
+	}
 	policy, err := readPolicy(o.Policy)
 	if err != nil {
 		return err
-	}
-	if policy == nil {
-		return fault.New(fault.Invalid, "a witness needs a policy that names logs")
 	}
 	store, err := notary.OpenDir(filepath.Clean(o.Folder), 0o700)
 	if err != nil {

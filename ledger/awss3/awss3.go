@@ -98,6 +98,7 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 		}
 	}
 	b.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {
+		o.DisableLogOutputChecksumValidationSkipped = true // private endpoints store none
 		if c.Endpoint != "" {
 			o.BaseEndpoint, o.UsePathStyle = &c.Endpoint, true
 		}

@@ -1,8 +1,13 @@
 package ledgertest
 
 import (
+	"context"
+	"crypto/sha256"
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/dosewire/dosewire/ledger"
 )
 
 // BenchmarkCommit measures full messages of 2 kB committed by one recorder (record, entry, message,
@@ -25,5 +30,105 @@ func BenchmarkCommit(b *testing.B, open func(testing.TB) Backend) {
 			}
 			b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "records/s")
 		})
+	}
+}
+
+// BenchmarkAppend compares a recorder's commit, its hashing and linking included, with the same rows
+// written by bare without digests, entries and head, on a store of its own, turn by turn. ratio is how
+// much of bare's speed is left.
+func BenchmarkAppend(b *testing.B, open func(testing.TB) Backend, bare func(ctx context.Context, s Store, x *ledger.Batch) error) {
+	const n = 1000
+	with, without := open(b), open(b)
+	h := begin(b, with)
+	begin(b, without)
+	var took, bareTook time.Duration
+	for b.Loop() {
+		x, y := newBatch(h), newBatch(h)
+		full(x, n, 2048)
+		full(y, n, 2048)
+		began := time.Now()
+		relink(&x.Batch)
+		if err := with.Commit(b.Context(), &x.Batch); err != nil {
+			b.Fatalf("Commit: %v", err)
+		}
+		middle := time.Now()
+		if err := bare(b.Context(), without, &y.Batch); err != nil {
+			b.Fatalf("bare: %v", err)
+		}
+		took, bareTook = took+middle.Sub(began), bareTook+time.Since(middle)
+		h = x.To
+	}
+	b.ReportMetric(float64(b.N)*n/took.Seconds(), "records/s")
+	b.ReportMetric(float64(b.N)*n/bareTook.Seconds(), "bare-records/s")
+	b.ReportMetric(bareTook.Seconds()/took.Seconds(), "ratio")
+}
+
+// relink computes every digest and link again, as the recorder does.
+func relink(b *ledger.Batch) {
+	at := b.From
+	for i, r := range b.Records {
+		e := b.Entries[i]
+		b.Entries[i], at = ledger.Link(at, e.Kind, time.UnixMilli(e.Time), r.Digest(), e.Commitment)
+	}
+	b.To.Leaf = at.Leaf
+}
+
+// BenchmarkVerify measures a verification of the whole store over records of 2 kB (every link, every
+// row digest), one of the chain alone as a notary reads it, and beside them what this machine hashes
+// just now.
+func BenchmarkVerify(b *testing.B, s Store) {
+	const n, size = 20, 2048
+	h := begin(b, s)
+	for range n {
+		x := newBatch(h)
+		full(x, 1000, size)
+		h = commit(b, s, x)
+	}
+	per := func(b *testing.B, what string) {
+		b.ReportMetric(float64(b.N)*float64(h.Size)/b.Elapsed().Seconds(), what)
+	}
+	b.Run("rows", func(b *testing.B) {
+		for b.Loop() {
+			if end, _, err := (ledger.Walk{}).Verify(b.Context(), s); err != nil || end.Size != h.Size {
+				b.Fatalf("%d: %v", end.Size, err)
+			}
+		}
+		per(b, "entries/s")
+	})
+	b.Run("chain", func(b *testing.B) {
+		for b.Loop() {
+			if end := chainAlone(b, s); end.Size != h.Size || end.Leaf != h.Leaf {
+				b.Fatalf("reached %d of %d", end.Size, h.Size)
+			}
+		}
+		per(b, "entries/s")
+	})
+	b.Run("reference", func(b *testing.B) { // SHA-256 of as many bytes on one core
+		body := make([]byte, size)
+		for b.Loop() {
+			for range h.Size {
+				sha256.Sum256(body)
+			}
+		}
+		per(b, "bodies/s")
+	})
+}
+
+// chainAlone follows the entries without what they cover.
+func chainAlone(b *testing.B, s Store) ledger.Head {
+	at := ledger.Head{Leaf: ledger.Origin(origin)}
+	for {
+		page, err := s.Entries(b.Context(), at.Size, 8192)
+		if err != nil {
+			b.Fatalf("Entries: %v", err)
+		}
+		for _, e := range page {
+			if at, err = ledger.Check(at, e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if len(page) == 0 {
+			return at
+		}
 	}
 }

@@ -20,6 +20,8 @@ type Store interface {
 	SetOrigin(ctx context.Context, origin string) error
 	// Release ends the lease of term; it does nothing when another has begun.
 	Release(ctx context.Context, term uint64) error
+	// Entries is what a notary reads.
+	Entries(ctx context.Context, from uint64, limit int) ([]ledger.Entry, error)
 }
 
 // Backend is one fresh, migrated and empty store. open registers its end with t.Cleanup.

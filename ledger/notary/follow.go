@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/dosewire/dosewire/ledger"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 const (

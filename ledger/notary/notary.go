@@ -14,7 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/dosewire/dosewire/internal/fault"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // Config of a notary. Origin, Source, State, Tiles, Signer and Verifier are needed.

@@ -19,8 +19,8 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/notary"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
 	"github.com/dosewire/dosewire/ledger/notary/witness"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 const origin = "dosewire.test/ledger/1"
@@ -171,7 +171,7 @@ func (s *setup) tick(t testing.TB) {
 }
 
 // published is the checkpoint as others would read it.
-func (s *setup) published(t testing.TB) trust.Verdict {
+func (s *setup) published(t testing.TB) trust.Signed {
 	t.Helper()
 	b, err := s.tiles.Get(t.Context(), "checkpoint")
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dosewire/dosewire/internal/fault"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // stragglers is how long the other witnesses are waited for once the quorum is there.

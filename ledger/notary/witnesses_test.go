@@ -12,7 +12,7 @@ import (
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger/notary"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // witnessed3 is a notary with three witnesses, of which two are asked for.

@@ -2,13 +2,10 @@ package receipt
 
 import "github.com/dosewire/dosewire/internal/fault"
 
-// What a verification can end in, beside the ledger's own errors (ErrEntry, ErrChain).
+// What a verification can end in, beside the errors of ledger (ErrEntry,
+// ErrChain) and of trust (ErrCheckpoint, ErrSignature, ErrQuorum).
 var (
-	ErrPolicy     = fault.New(fault.Invalid, "receipt: the trust policy is not understood")
 	ErrFormat     = fault.New(fault.Tampered, "receipt: not a receipt")
-	ErrCheckpoint = fault.New(fault.Tampered, "receipt: not a checkpoint")
-	ErrSignature  = fault.New(fault.Tampered, "receipt: no log of the policy has signed this checkpoint")
-	ErrQuorum     = fault.New(fault.Tampered, "receipt: too few witnesses of the policy have cosigned this checkpoint")
 	ErrIndex      = fault.New(fault.Tampered, "receipt: the entry is not the one at this index")
 	ErrInclusion  = fault.New(fault.Tampered, "receipt: the entry is not in the tree that was signed")
 	ErrOpening    = fault.New(fault.Invalid, "receipt: it holds no opening, so a message cannot be compared with it")

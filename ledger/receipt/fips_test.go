@@ -12,7 +12,7 @@ func TestFIPS(t *testing.T) {
 	if fips140.Enforced() {
 		return // this is that run
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test(Message|Tampered|Policies|Vectors|WalkResumes)", "-test.count=1")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^Test(Message|Tampered|Vectors|WalkResumes)", "-test.count=1")
 	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

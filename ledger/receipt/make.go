@@ -7,13 +7,14 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // Make proves an entry from the tiles of its log. The proof is checked before it is returned, so a
 // receipt that Make gives is one that Verify accepts under the policy that judged its checkpoint. ErrNotYet while no checkpoint covers
 // the entry; ErrInclusion when the tree holds another entry at its index; else what the tiles or the
 // checkpoint are refused for.
-func Make(ctx context.Context, t Tiles, judge Judge, e ledger.Entry, opening *Opening) (Receipt, error) {
+func Make(ctx context.Context, t Tiles, judge trust.Judge, e ledger.Entry, opening *Opening) (Receipt, error) {
 	note, c, err := readCheckpoint(ctx, t, judge)
 	if err != nil {
 		return Receipt{}, err
@@ -47,7 +48,7 @@ func Make(ctx context.Context, t Tiles, judge Judge, e ledger.Entry, opening *Op
 type hashReader struct {
 	ctx   context.Context // of the one call that it serves
 	tiles Tiles
-	c     Checkpoint
+	c     trust.Signed
 }
 
 // ReadHashes is as in tlog.HashReader.

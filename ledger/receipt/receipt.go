@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // MediaType of a receipt. Files end in .tlog-proof.
@@ -68,7 +69,7 @@ func Parse(b []byte) (Receipt, error) {
 	if !ok {
 		return Receipt{}, ErrFormat
 	}
-	n, err := decimal(string(index))
+	n, err := trust.ParseSize(string(index))
 	if err != nil {
 		return Receipt{}, ErrFormat
 	}
@@ -76,7 +77,7 @@ func Parse(b []byte) (Receipt, error) {
 		return Receipt{}, ErrIndex
 	}
 	for _, line := range lines[3:] {
-		h, err := parseHash(string(line))
+		h, err := trust.ParseHash(string(line))
 		if err != nil {
 			return Receipt{}, ErrFormat
 		}
@@ -106,7 +107,7 @@ func (r *Receipt) extra(line []byte) (err error) {
 
 // Verdict is what a good receipt shows.
 type Verdict struct {
-	Checkpoint
+	trust.Signed
 	Entry   ledger.Entry
 	Message bool // the message was given, and is the one recorded
 }
@@ -115,15 +116,15 @@ type Verdict struct {
 // holder does not have it: then the verdict is about the entry alone. No network, no key, no clock.
 //
 // Errors, in the order in which they are looked for: ErrFormat, ledger.ErrEntry, ErrIndex,
-// ErrCheckpoint, ErrSignature, ErrQuorum, ErrIndex again when the tree is smaller, ErrInclusion,
+// trust.ErrCheckpoint, trust.ErrSignature, trust.ErrQuorum, ErrIndex again when the tree is smaller, ErrInclusion,
 // ErrOpening, ErrCommitment.
-func Verify(receipt []byte, p Policy, message []byte) (Verdict, error) {
+func Verify(receipt []byte, p *trust.Policy, message []byte) (Verdict, error) {
 	r, err := Parse(receipt)
 	if err != nil {
 		return Verdict{}, err
 	}
 	v := Verdict{Entry: r.Entry}
-	if v.Checkpoint, err = p.Open(r.Checkpoint); err != nil {
+	if v.Signed, err = p.Open(r.Checkpoint); err != nil {
 		return v, err
 	}
 	if r.Entry.Index >= v.Size {

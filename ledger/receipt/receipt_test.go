@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 const message = `{"resourceType":"MedicationRequest"}`
@@ -31,9 +31,9 @@ func recorded(t testing.TB, n, at, witnesses int) (log *testenv.Log, dir string,
 	return log, dir, opening
 }
 
-func policy(t testing.TB, text string) receipt.Policy {
+func policy(t testing.TB, text string) *trust.Policy {
 	t.Helper()
-	p, err := receipt.ParsePolicy([]byte(text))
+	p, err := trust.ParsePolicy([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestEveryEntryOfEverySize(t *testing.T) {
 				t.Fatalf("%d of %d: make: %v", i, n, err)
 			}
 			v, err := receipt.Verify(r.Bytes(), p, nil)
-			if err != nil || v.Size != uint64(n) || v.Entry != log.Entries[i] || len(v.Witnesses) != 2 || v.Message {
+			if err != nil || v.Size != uint64(n) || v.Entry != log.Entries[i] || len(v.Cosigned) != 2 || v.Message {
 				t.Errorf("%d of %d: %+v, %v", i, n, v, err)
 			}
 		}
@@ -143,18 +143,20 @@ func verdictCases(t *testing.T) []verdictCase {
 		{"a proof hash changed", proof(r, func(h []ledger.Hash) []ledger.Hash { h[2][0]++; return h }), log.Policy(0), receipt.ErrInclusion},
 		{"a proof hash less", proof(r, func(h []ledger.Hash) []ledger.Hash { return h[1:] }), log.Policy(0), receipt.ErrInclusion},
 		{"a proof hash more", proof(r, func(h []ledger.Hash) []ledger.Hash { return append(h, ledger.Hash{}) }), log.Policy(0), receipt.ErrInclusion},
-		{"the log's key is another", good, stranger.Policy(0), receipt.ErrSignature},
-		{"the size in the checkpoint", strings.Replace(good, "\n300\n", "\n301\n", 1), log.Policy(0), receipt.ErrSignature},
-		{"a witness too few", good, log.Policy(3), receipt.ErrQuorum},
-		{"a stripped cosignature", good[:strings.LastIndex(good, "— ")], log.Policy(2), receipt.ErrQuorum},
+		{"the log's key is another", good, stranger.Policy(0), trust.ErrSignature},
+		{"the size in the checkpoint", strings.Replace(good, "\n300\n", "\n301\n", 1), log.Policy(0), trust.ErrSignature},
+		{"a witness too few", good, log.Policy(3), trust.ErrQuorum},
+		{"a stripped cosignature", good[:strings.LastIndex(good, "— ")], log.Policy(2), trust.ErrQuorum},
 		{"another tree's checkpoint", string(receipt.Receipt{Entry: r.Entry, Opening: r.Opening, Proof: r.Proof, Checkpoint: forked.Checkpoint}.Bytes()), log.Policy(2), receipt.ErrInclusion},
 		{"carriage return", strings.Replace(good, "index 5", "index 5\r", 1), log.Policy(0), receipt.ErrFormat},
 		{"no checkpoint", good[:strings.Index(good, "\n\n")+2], log.Policy(0), receipt.ErrFormat},
-		{"no signature", good[:strings.Index(good, "\n— ")+1], log.Policy(0), receipt.ErrCheckpoint},
-		{"cosignature's time", retime(good), log.Policy(2), receipt.ErrSignature},
+		{"no signature", good[:strings.Index(good, "\n— ")+1], log.Policy(0), trust.ErrCheckpoint},
+		{"cosignature's time", retime(good), log.Policy(2), trust.ErrSignature},
+		{"a wrong cosignature after a good one", good + retime(good)[strings.LastIndex(good, "— "):], log.Policy(2), trust.ErrSignature},
+		{"a cosignature twice", good + good[strings.LastIndex(good, "— "):], log.Policy(3), trust.ErrQuorum},
 		{"no opening", string(noOpening.Bytes()), log.Policy(2), receipt.ErrOpening},
 		{"another opening", with(r, func(_ *receipt.Receipt, b []byte) []byte { b[120]++; return b }), log.Policy(2), receipt.ErrCommitment},
-		{"groups of groups, not satisfied", good, nested, receipt.ErrQuorum},
+		{"groups of groups, not satisfied", good, nested, trust.ErrQuorum},
 		{"groups of groups, satisfied", good, either, nil},
 	}
 }
@@ -204,7 +206,7 @@ func TestMakeRefuses(t *testing.T) {
 	if !ok || bad.Index != 7 || !errors.Is(err, receipt.ErrInclusion) {
 		t.Errorf("an entry that is not in the tree: %v", err)
 	}
-	if _, err := receipt.Make(t.Context(), tiles, policy(t, log.Policy(2)).Open, log.Entries[7], nil); !errors.Is(err, receipt.ErrQuorum) {
+	if _, err := receipt.Make(t.Context(), tiles, policy(t, log.Policy(2)).Open, log.Entries[7], nil); !errors.Is(err, trust.ErrQuorum) {
 		t.Errorf("a checkpoint without its quorum: %v", err)
 	}
 	if _, err := receipt.Make(t.Context(), receipt.Dir(t.TempDir()), p.Open, log.Entries[7], nil); !errors.Is(err, receipt.ErrMissingTile) {
@@ -212,68 +214,7 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-type policyCase struct {
-	name, text string
-	ok         bool
-}
-
-func policyCases() []policyCase {
-	log := &testenv.Log{Origin: "dosewire.example/log"}
-	lines := strings.Split(log.Policy(2), "\n")
-	logLine, w0, w1 := lines[1], lines[3], lines[4]
-	return []policyCase{
-		{"whole", log.Policy(2), true},
-		{"nobody", log.Policy(0), true},
-		{"one witness", join(logLine, w0, "quorum w0"), true},
-		{"groups of groups", join(logLine, w0, w1, "group a any w0", "group b all w1", "group c 2 a b", "quorum c"), true},
-		{"tabs, spaces, comments", "\t# x\n  " + strings.ReplaceAll(logLine, " ", "\t") + " \n\nquorum none", true},
-		{"empty", "", false},
-		{"no log", join("quorum none"), false},
-		{"no quorum", join(logLine), false},
-		{"two quorums", join(logLine, "quorum none", "quorum none"), false},
-		{"unknown keyword", join(logLine, "quorum none", "trust me"), false},
-		{"unknown quorum", join(logLine, "quorum w0"), false},
-		{"quorum before its witness", join(logLine, "quorum w0", w0), false},
-		{"unknown member", join(logLine, w0, "group g any w0 w1", "quorum g"), false},
-		{"member twice", join(logLine, w0, "group g any w0 w0", "quorum g"), false},
-		{"member of two groups", join(logLine, w0, w1, "group a any w0", "group b any w0 w1", "quorum b"), false},
-		{"none as a member", join(logLine, w0, "group a any none", "quorum a"), false},
-		{"threshold 0", join(logLine, w0, "group a 0 w0", "quorum a"), false},
-		{"threshold above", join(logLine, w0, "group a 2 w0", "quorum a"), false},
-		{"threshold +1", join(logLine, w0, "group a +1 w0", "quorum a"), false},
-		{"a name twice", join(logLine, w0, strings.Replace(w1, "w1", "w0", 1), "quorum none"), false},
-		{"a witness named none", join(logLine, strings.Replace(w0, "w0", "none", 1), "quorum none"), false},
-		{"a key twice", join(logLine, w0, strings.Replace(w0, "w0", "w9", 1), "quorum none"), false},
-		{"a log twice", join(logLine, logLine, "quorum none"), false},
-		{"a witness as log", join("log "+strings.Fields(w0)[2], "quorum none"), false},
-		{"a key's hash", join(strings.Replace(logLine, "+", "+0", 1), "quorum none"), false},
-		{"carriage return", join(logLine+"\r", "quorum none"), false},
-		{"empty group", join(logLine, "group a all", "quorum a"), false},
-	}
-}
-
-func TestPolicies(t *testing.T) {
-	for _, c := range policyCases() {
-		_, err := receipt.ParsePolicy([]byte(c.text))
-		if (err == nil) != c.ok || err != nil && !errors.Is(err, receipt.ErrPolicy) {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-}
-
 func join(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
-
-// TestNestedQuorum decides groups of groups.
-func TestNestedQuorum(t *testing.T) {
-	lines := strings.Split((&testenv.Log{Origin: "o"}).Policy(2), "\n")
-	text := join(lines[1], lines[3], lines[4], lines[5], "group two 2 w0 w1", "group both all two w2", "quorum both")
-	for witnesses, want := range map[int]error{1: receipt.ErrQuorum, 2: receipt.ErrQuorum, 3: nil} {
-		log := &testenv.Log{Origin: "o", Witnesses: witnesses}
-		if _, err := policy(t, text).Open(log.Note(0, sha256.Sum256(nil))); !errors.Is(err, want) {
-			t.Errorf("%d witnesses: %v, want %v", witnesses, err, want)
-		}
-	}
-}
 
 func FuzzReceipt(f *testing.F) {
 	log, dir, opening := recorded(f, 300, 5, 2)
@@ -294,46 +235,6 @@ func FuzzReceipt(f *testing.F) {
 		v, err := receipt.Verify(b, p, []byte(message))
 		if err == nil && (v.Entry.Index != 5 || !v.Message) {
 			t.Errorf("a forged receipt: %+v", v)
-		}
-	})
-}
-
-func FuzzPolicy(f *testing.F) {
-	log := &testenv.Log{Origin: "dosewire.example/log"}
-	f.Add([]byte(log.Policy(0)))
-	f.Add([]byte(log.Policy(2)))
-	f.Add([]byte("quorum none\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := receipt.ParsePolicy(b)
-		if err != nil {
-			if !errors.Is(err, receipt.ErrPolicy) {
-				t.Errorf("%v, want ErrPolicy", err)
-			}
-			return
-		}
-		again, err := receipt.ParsePolicy([]byte(p.String()))
-		if err != nil || fmt.Sprint(again) != fmt.Sprint(p) || len(p.Origins()) == 0 {
-			t.Errorf("read again: %v", err)
-		}
-		if _, err := p.Open([]byte("x\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n— x AAAAAAA=\n")); err == nil {
-			t.Error("a forged checkpoint is believed")
-		}
-	})
-}
-
-func FuzzCheckpoint(f *testing.F) {
-	log := &testenv.Log{Origin: "dosewire.example/log", Witnesses: 1}
-	p := policy(f, log.Policy(1))
-	good := log.Note(3, [32]byte{1})
-	f.Add(good)
-	f.Add(bytes.Replace(good, []byte("\n\n"), []byte("\nextension\n\n"), 1))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := p.Open(b)
-		if err == nil && (c.Size != 3 || c.Root != ledger.Hash{1} || c.Origin != log.Origin) {
-			t.Errorf("a forged checkpoint is believed: %+v", c)
-		}
-		if u, uerr := receipt.Unjudged(b); err == nil && (uerr != nil || u.Size != c.Size) {
-			t.Errorf("Open and Unjudged differ: %v", uerr)
 		}
 	})
 }

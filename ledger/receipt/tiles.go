@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // tileWidth is how many hashes or entries a full tile holds (C2SP tlog-tiles, height 8).
@@ -151,7 +152,7 @@ func parseBundle(b []byte, first uint64) ([]ledger.Entry, error) {
 }
 
 // readCheckpoint reads and judges the newest checkpoint.
-func readCheckpoint(ctx context.Context, t Tiles, judge Judge) (note []byte, c Checkpoint, err error) {
+func readCheckpoint(ctx context.Context, t Tiles, judge trust.Judge) (note []byte, c trust.Signed, err error) {
 	note, err = t.Read(ctx, CheckpointFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -164,7 +165,7 @@ func readCheckpoint(ctx context.Context, t Tiles, judge Judge) (note []byte, c C
 }
 
 // CheckpointOf reads the newest checkpoint of a log and judges it.
-func CheckpointOf(ctx context.Context, t Tiles, judge Judge) (Checkpoint, error) {
+func CheckpointOf(ctx context.Context, t Tiles, judge trust.Judge) (trust.Signed, error) {
 	_, c, err := readCheckpoint(ctx, t, judge)
 	return c, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 var update = flag.Bool("update", false, "write the test vectors anew")
@@ -43,7 +44,7 @@ func vector[T any](t *testing.T, name string, made T) {
 // words are the verdicts of receipts as other languages give them.
 func word(err error) string {
 	for w, e := range map[string]error{"format": receipt.ErrFormat, "entry": ledger.ErrEntry, "index": receipt.ErrIndex,
-		"checkpoint": receipt.ErrCheckpoint, "signature": receipt.ErrSignature, "quorum": receipt.ErrQuorum,
+		"checkpoint": trust.ErrCheckpoint, "signature": trust.ErrSignature, "quorum": trust.ErrQuorum,
 		"inclusion": receipt.ErrInclusion, "opening": receipt.ErrOpening, "commitment": receipt.ErrCommitment} {
 		if errors.Is(err, e) {
 			return w
@@ -77,20 +78,6 @@ func TestVectorsReceipts(t *testing.T) {
 		}
 	}
 	vector(t, "receipts.json", all)
-}
-
-type policyVector struct {
-	Name   string `json:"name"`
-	Policy string `json:"policy"`
-	Valid  bool   `json:"valid"`
-}
-
-func TestVectorsPolicies(t *testing.T) {
-	var all []policyVector
-	for _, c := range policyCases() {
-		all = append(all, policyVector{c.name, c.text, c.ok})
-	}
-	vector(t, "policies.json", all)
 }
 
 type treeVector struct {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // State is how far a walk has come: what a later one goes on from. The zero State is the beginning of
@@ -21,7 +22,7 @@ type State struct {
 // the root. The zero value of a field means its default.
 type Walker struct {
 	Tiles    Tiles
-	Judge    Judge
+	Judge    trust.Judge
 	Workers  int                // bundles that are read and hashed at the same time; default the number of CPUs, more for a URL
 	Progress func(n, of uint64) // called now and then, from the walking goroutine; nil = nobody
 }
@@ -31,7 +32,7 @@ type Counts [ledger.KindAccess + 1]uint64
 
 // Result is what a walk has seen. On an error it is what was good before it.
 type Result struct {
-	Checkpoint Checkpoint
+	Checkpoint trust.Signed
 	Walked     uint64      // entries, in this walk
 	Kinds      Counts      // of those
 	Leaf       ledger.Hash // of the last good entry
@@ -86,7 +87,7 @@ type walk struct {
 	Walker
 	ctx context.Context // ends the readers with the run
 	at  State           // after the last good entry
-	end Checkpoint
+	end trust.Signed
 	res *Result
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // published writes a log of n entries.
@@ -158,7 +159,7 @@ func TestWalkNamesThePlace(t *testing.T) {
 		{"a hash of level 1", "tile/1/000", flip(5 * 32), receipt.ErrTileHash, 5 * 256, "tile/1/000"},
 		{"a hash of the top", "tile/2/000.p/1", flip(0), receipt.ErrTileHash, 0, "tile/2/000.p/1"},
 		{"the checkpoint is missing", "checkpoint", nil, receipt.ErrMissingTile, 0, "checkpoint"},
-		{"the checkpoint's root", "checkpoint", flip(30), receipt.ErrSignature, -1, ""},
+		{"the checkpoint's root", "checkpoint", flip(30), trust.ErrSignature, -1, ""},
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(c.file))
 		good, err := os.ReadFile(path)

@@ -247,23 +247,4 @@ func (g growing) Head(ctx context.Context) (ledger.Head, error) {
 	return g.Store.Head(ctx)
 }
 
-func BenchmarkVerify(b *testing.B) {
-	s := open(b)
-	h := ledgertest.Fill(b, s, 1000)
-	for range 9 {
-		h = ledgertest.Extend(b, s, h, 1000)
-	}
-	for name, verify := range map[string]func() error{
-		"plain": func() error { _, _, err := ledger.Verify(b.Context(), s, ledger.Head{}, nil); return err },
-		"cores": func() error { _, _, err := ledger.Walk{}.Verify(b.Context(), s); return err },
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if err := verify(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.N)*float64(h.Size)/b.Elapsed().Seconds(), "entries/s")
-		})
-	}
-}
+func BenchmarkVerify(b *testing.B) { ledgertest.BenchmarkVerify(b, open(b)) }

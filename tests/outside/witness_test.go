@@ -16,7 +16,7 @@ import (
 
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/notary"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // buildWitness builds the foreign witness in a folder of its own: its modules are vendored there, and

@@ -10,6 +10,7 @@ import (
 	"github.com/dosewire/dosewire/internal/testenv"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/receipt"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // verdict is what verify.mjs prints.
@@ -69,12 +70,12 @@ func TestExportedLog(t *testing.T) {
 // TestTwoVerifiersAgree spoils an exported log and compares the verdicts of both languages.
 func TestTwoVerifiersAgree(t *testing.T) {
 	log, dir, policy := exported(t, 256*256+600)
-	p, err := receipt.ParsePolicy([]byte(log.Policy(2)))
+	p, err := trust.ParsePolicy([]byte(log.Policy(2)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	words := map[string]error{"missing": receipt.ErrMissingTile, "tile": receipt.ErrTile, "entry": ledger.ErrEntry, "chain": ledger.ErrChain,
-		"changed": receipt.ErrChanged, "hash": receipt.ErrTileHash, "signature": receipt.ErrSignature, "checkpoint": receipt.ErrCheckpoint}
+		"changed": receipt.ErrChanged, "hash": receipt.ErrTileHash, "signature": trust.ErrSignature, "checkpoint": trust.ErrCheckpoint}
 	for _, c := range []struct {
 		file string
 		at   int // -1 = remove
@@ -123,7 +124,7 @@ func TestTwoVerifiersAgree(t *testing.T) {
 
 func TestReceiptFile(t *testing.T) {
 	log, dir, policy := exported(t, 700)
-	r, err := receipt.Make(t.Context(), receipt.Dir(dir), receipt.Unjudged, log.Entries[699], nil)
+	r, err := receipt.Make(t.Context(), receipt.Dir(dir), trust.Unjudged, log.Entries[699], nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/dosewire/dosewire/ledger/notary"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // maxEvidence is how many refused checkpoints are kept for each log.

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dosewire/dosewire/internal/fault"
-	"github.com/dosewire/dosewire/ledger/notary/trust"
+	"github.com/dosewire/dosewire/ledger/trust"
 )
 
 // Limits of a request: C2SP tlog-witness allows 63 proof lines.

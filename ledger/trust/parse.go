@@ -13,16 +13,17 @@ import (
 // ErrPolicy says that a policy file breaks the format, and where.
 var ErrPolicy = fault.New(fault.Invalid, "trust: not a policy")
 
-// limits of a policy file. C2SP asks for 32 logs, witnesses and groups.
+// Bounds of a policy file. C2SP asks for 32 logs, witnesses and groups.
 const (
-	maxPolicy = 1 << 20
-	maxParts  = 1024
+	maxPolicy = 64 << 10 // bytes
+	maxParts  = 256
 )
 
-// ParsePolicy reads a C2SP tlog-policy file. Every error is ErrPolicy and names the line.
+// ParsePolicy reads a C2SP tlog-policy file: log, witness, group and quorum lines. Every error is
+// ErrPolicy and names the line.
 func ParsePolicy(text []byte) (*Policy, error) {
 	if len(text) > maxPolicy {
-		return nil, ErrPolicy.Wrap(errors.New("it is longer than 1 MiB"))
+		return nil, ErrPolicy.Wrap(fmt.Errorf("it is longer than %d bytes", maxPolicy))
 	}
 	p := &parser{rules: map[string]rule{}, member: map[string]bool{}, keys: map[string]bool{}}
 	for i, line := range bytes.Split(text, []byte("\n")) {
@@ -30,9 +31,13 @@ func ParsePolicy(text []byte) (*Policy, error) {
 			return nil, ErrPolicy.Wrap(fmt.Errorf("line %d: %w", i+1, err))
 		}
 	}
-	if !p.done {
+	switch {
+	case !p.done:
 		return nil, ErrPolicy.Wrap(errors.New("it has no quorum line"))
+	case len(p.policy.Logs) == 0:
+		return nil, ErrPolicy.Wrap(errors.New("it has no log line"))
 	}
+	p.policy.text = string(text)
 	return &p.policy, nil
 }
 
@@ -75,11 +80,15 @@ func (p *parser) log(words []string) error {
 	if len(words) < 1 || len(words) > 2 {
 		return errors.New("want: log <vkey> [<url>]")
 	}
-	v, err := LogVerifier(words[0])
+	k, err := parseKey(words[0])
 	if err != nil {
 		return err
 	}
-	if err := p.fresh("log", words[0]); err != nil {
+	v, err := k.log()
+	if err != nil {
+		return err
+	}
+	if err := p.fresh("log", k); err != nil {
 		return err
 	}
 	p.policy.Logs = append(p.policy.Logs, Log{Verifier: v, URL: optional(words, 1)})
@@ -91,11 +100,15 @@ func (p *parser) witness(words []string) error {
 	if len(words) < 2 || len(words) > 3 {
 		return errors.New("want: witness <name> <vkey> [<url>]")
 	}
-	v, err := WitnessVerifier(words[1])
+	k, err := parseKey(words[1])
 	if err != nil {
 		return err
 	}
-	if err := p.fresh("witness", words[1]); err != nil {
+	v, err := k.witness()
+	if err != nil {
+		return err
+	}
+	if err := p.fresh("witness", k); err != nil {
 		return err
 	}
 	p.policy.Witnesses = append(p.policy.Witnesses, Witness{Name: words[0], Verifier: v, URL: optional(words, 2)})
@@ -108,11 +121,11 @@ func (p *parser) group(words []string) error {
 		return errors.New("want: group <name> all|any|<k> and one or more names")
 	}
 	names := words[2:]
-	k, err := threshold(words[1], len(names))
+	need, err := threshold(words[1], len(names))
 	if err != nil {
 		return err
 	}
-	g := group{k: k}
+	g := group{need: need}
 	for _, name := range names {
 		r, ok := p.rules[name]
 		switch {
@@ -173,15 +186,12 @@ func (p *parser) define(name string, r rule) error {
 }
 
 // fresh refuses a public key that was given before, whatever its name: one key, one voice.
-func (p *parser) fresh(use, vkey string) error {
-	_, public, err := splitKey(vkey)
-	if err != nil {
-		return err
-	}
-	if p.keys[use+public] {
+func (p *parser) fresh(use string, k key) error {
+	id := use + string(k.public)
+	if p.keys[id] {
 		return errors.New("the same public key was given before")
 	}
-	p.keys[use+public] = true
+	p.keys[id] = true
 	return nil
 }
 
