@@ -107,8 +107,8 @@ func (i Issue) on(e element) Issue {
 }
 
 // expression is the FHIRPath of e with indexes, found by walking down to it. A choice is called by
-// its element's name (MedicationRequest.medication), a name that is no identifier by none, so that
-// nothing but names of elements can show. "" for what is absent.
+// its element's name (MedicationRequest.medication), a name that FHIR does not have by none: a sender
+// chose it, and it can be a patient's. "" for what is absent.
 func (e element) expression() string {
 	if !e.present() {
 		return ""
@@ -164,30 +164,18 @@ func (e element) step(b *strings.Builder, at uint32, def *typeDef) *typeDef {
 func (e element) writeName(b *strings.Builder, def *typeDef) *typeDef {
 	name, under := strings.CutPrefix(e.name(), "_")
 	var below *typeDef
+	known := name == "resourceType" && !under
 	if def != nil {
 		if m, ok := def.members[name]; ok {
-			name, below = def.elements[m.element].name, m.def
+			name, below, known = def.elements[m.element].name, m.def, true
 			if under {
 				below = types()["Element"]
 			}
 		}
 	}
-	if isName(name) {
+	if known {
 		b.WriteByte('.')
 		b.WriteString(name)
 	}
 	return below
-}
-
-// isName reports whether s can be the name of an element.
-func isName(s string) bool {
-	if len(s) == 0 || len(s) > 64 || !isLetter(s[0]) {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; !isLetter(c) && !isDigit(c) {
-			return false
-		}
-	}
-	return true
 }

@@ -86,7 +86,6 @@ func (r *reader) creates(root element) bool {
 
 // id is what identifies the message for its sender.
 func (r *reader) id() string {
-	root := r.doc.root()
 	for _, e := range r.scope.entries {
 		if e.typ != "MessageHeader" {
 			continue
@@ -95,13 +94,7 @@ func (r *reader) id() string {
 			return id
 		}
 	}
-	if r.message.Type != "Bundle" {
-		return ""
-	}
-	if id := identifierOf(root.member("identifier")); id.Value != "" {
-		return id.System + "|" + id.Value
-	}
-	return ""
+	return r.doc.BundleID()
 }
 
 func (r *reader) request(home int, e entry) {

@@ -51,6 +51,9 @@ type Reader interface {
 	Prescription(ctx context.Context, id ID) (Prescription, error)
 	// PatientPrescriptions returns a patient's, newest first.
 	PatientPrescriptions(ctx context.Context, patient ID) ([]Prescription, error)
+	// OrgPrescriptions returns what an organisation issued or was ever sent, newest first, with ids below
+	// before (the zero ID: from the newest), at most limit.
+	OrgPrescriptions(ctx context.Context, org, before ID, limit int) ([]Prescription, error)
 	// PrescriptionDispenses returns the dispenses that cite a prescription, oldest first.
 	PrescriptionDispenses(ctx context.Context, id ID) ([]Dispense, error)
 	// WasDelivered reports whether the prescription was ever sent to the pharmacy.

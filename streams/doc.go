@@ -25,6 +25,8 @@
 //	Rx-Id         prescription id, when the message concerns exactly one
 //	Rx-Claim      claim number: the fence
 //	Rx-If-Match   version of the prescription (Rx-Id) that an order amends; a precondition, so anybody may state it
+//	Rx-Collect    collect code that a pharmacy shows with a dispense: locator.HMAC-SHA-256(secret, SHA-256(body)), hex
+//	Rx-If-None-Exist  keyed hash of the identifier of a conditional create, made by the hub's REST
 //	Rx-Urgent     on a wake: quiet hours do not hold it back
 //	Rx-State      the prescription's state after the decision
 //	Rx-Signature  the sender's detached JWS (RFC 7515 appendix F) of the body, at most 16 KiB; data that

@@ -11,8 +11,8 @@ const (
 )
 
 // Headers. An organisation sets MsgID and the W3C trace context; of the Rx headers only those that
-// the protocol names for it (Claim, Match with ID) are believed when it sends them, and Signature as
-// far as it verifies.
+// the protocol names for it (Claim, Collect, Match with ID) are believed when it sends them, and
+// Signature as far as it verifies.
 const (
 	HeaderMsgID       = "Nats-Msg-Id"
 	HeaderTraceParent = "traceparent"
@@ -23,6 +23,8 @@ const (
 	HeaderID          = "Rx-Id"                // prescription id, when the message concerns exactly one
 	HeaderClaim       = "Rx-Claim"             // claim number: the fence
 	HeaderMatch       = "Rx-If-Match"          // version of the prescription that an order amends; from an organisation
+	HeaderCollect     = "Rx-Collect"           // collect code shown with a dispense: locator.HMAC-SHA-256(secret, SHA-256(body)); from a pharmacy
+	HeaderNoneExist   = "Rx-If-None-Exist"     // keyed hash of the identifier of a conditional create; made by the hub
 	HeaderState       = "Rx-State"             // the prescription's state after the decision
 	HeaderCause       = "Rx-Cause"             // intake sequence (PubAck.seq) of the message that brought this delivery
 	HeaderUrgent      = "Rx-Urgent"            // on a wake: quiet hours do not hold it back

@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"slices"
@@ -170,6 +171,16 @@ func (r *Records) Prescription(_ context.Context, id ledger.ID) (ledger.Prescrip
 		return p, ledger.ErrNotFound
 	}
 	return p, r.Down
+}
+
+func (r *Records) OrgPrescriptions(_ context.Context, org, before ledger.ID, limit int) (all []ledger.Prescription, err error) {
+	for _, p := range r.Prescriptions {
+		if (p.Clinic == org || r.Delivered[[2]ledger.ID{org, p.ID}]) && (before == ledger.ID{} || bytes.Compare(p.ID[:], before[:]) < 0) {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b ledger.Prescription) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+	return all[:min(len(all), limit)], r.Down
 }
 
 func (r *Records) PrescriptionDispenses(_ context.Context, id ledger.ID) (all []ledger.Dispense, err error) {

@@ -38,7 +38,8 @@ type World struct {
 	Submit                  *Submit
 	Deps                    adapters.Deps
 
-	logs *buffer
+	logs   *buffer
+	joined byte
 }
 
 // NewWorld makes one with three organisations. Its log takes everything from level debug on and, unlike
@@ -65,6 +66,15 @@ func secret(n byte) (s [32]byte) {
 func member(n byte) Member {
 	m := Member{Org: uuid.Must(uuid.NewV7()), Client: uuid.Must(uuid.NewV7())}
 	m.Token = auth.Token(m.Client, secret(n))
+	return m
+}
+
+// Join adds an organisation with one client.
+func (w *World) Join(kind, name string, sandbox bool, identifiers ...ledger.Identifier) Member {
+	w.joined++
+	n := 3 + w.joined
+	m := member(n)
+	w.Deps.Directory.Apply([]ledger.Organization{{ID: m.Org, Kind: kind, Name: name, Sandbox: sandbox, Identifiers: identifiers}}, []ledger.Client{m.row(n)})
 	return m
 }
 

@@ -45,6 +45,7 @@ func TestBadInput(t *testing.T) {
 		{name: "body of 2 MiB", body: good + strings.Repeat(" ", 2<<20)},
 		{name: "wrong resourceType", body: `{"resourceType":"Patient"}`},
 		{name: "the pharmacy's message", path: "/fhir", body: adaptertest.Dispense("d-1", "rx-1")},
+		{name: "the pharmacy's message at its type", path: "/fhir/MedicationDispense", body: adaptertest.Dispense("d-1", "rx-1")},
 		{name: "a Bundle at the type", body: adaptertest.Bundle("transaction", "m", good)},
 		{name: "a collection to $process-message", path: "/fhir/$process-message", body: adaptertest.Bundle("collection", "m", good)},
 		{name: "duplicate key", body: swap(good, `"status"`, `"status":"active","status"`)},

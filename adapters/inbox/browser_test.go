@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/dosewire/dosewire/fhir/rx"
+	"github.com/dosewire/dosewire/ledger"
 )
 
 // The patient's whole way in a real browser under the strict policy: link, button, list, live change
@@ -65,12 +66,13 @@ func TestInABrowser(t *testing.T) {
 // Pages reflow, and everything to press is large enough (WCAG 2.2, 1.4.10 and 2.5.8).
 func TestNoPageIsWiderThanThePhone(t *testing.T) {
 	h := newHousehold(t)
+	coded := h.withCode()
 	s := h.serve()
 	b := startChromium(t)
 	b.open(s.URL + "/inbox/s/" + h.invite(h.ada))
 	b.click("form button", "/inbox/")
 	for _, width := range []int{320, 390, 1280} { // 320 px is a desktop at 400 % (WCAG 1.4.10)
-		for _, path := range []string{"/inbox/", "/inbox/p/" + h.collect.String(), "/inbox/p/" + h.choose.String(), "/inbox/s/x", "/inbox/none"} {
+		for _, path := range []string{"/inbox/", "/inbox/p/" + h.collect.String(), "/inbox/p/" + h.choose.String(), "/inbox/p/" + h.choose.String() + "/code", "/inbox/p/" + coded.String() + "/code", "/inbox/s/x", "/inbox/none"} {
 			b.screen(width, 844, 1, "light")
 			b.open(s.URL + path)
 			var wide int
@@ -121,10 +123,19 @@ func TestPictures(t *testing.T) {
 	b.open(s.URL + link)
 	b.click("form button", "/inbox/")
 	draw(shot{"list", "/inbox/"}, shot{"detail", "/inbox/p/" + h.collect.String()}, shot{"choose", "/inbox/p/" + h.choose.String()})
+	coded := h.withCode()
+	draw(shot{"code", "/inbox/p/" + coded.String() + "/code"}, shot{"code-offer", "/inbox/p/" + h.choose.String() + "/code"})
 	h.mu.Lock()
 	for hash := range h.sessions { // the same session, a patient without prescriptions
 		h.sessions[hash] = h.clinic
 	}
 	h.mu.Unlock()
 	draw(shot{"empty", "/inbox/"})
+}
+
+// withCode issues a prescription with a collect code.
+func (h *household) withCode() ledger.ID {
+	id := h.issue(h.clinic, h.ada, h.clock, "r7", order("r7", "Cetirizine 10 mg tablet", "One tablet a day", "20", 1), rx.State{Phase: rx.Ready, FillsAllowed: 2}, "ready")
+	h.coded(id, 1, true)
+	return id
 }

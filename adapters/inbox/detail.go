@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -22,6 +24,8 @@ type detailPage struct {
 	Fills    []fill
 	Choose   bool // the patient may choose a pharmacy now
 	Choices  []choice
+	Code     bool // the patient may show a collect code
+	HasCode  bool // and there is one
 	Said     said
 }
 
@@ -80,7 +84,7 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 	if chosen.IsZero() && p.Pharmacy != "" {
 		chosen = p.Issued // routed as it was issued
 	}
-	page := detailPage{prescription: p, Choose: choosable(p.row.Status)}
+	page := detailPage{prescription: p, Choose: choosable(p.state), Code: p.codeable(), HasCode: p.state.Code != ""}
 	page.Timeline = timeline(p.Words, p.state, p.Issued, chosen, p.Clinic, p.Pharmacy, events)
 	for i, e := range collected(events) {
 		page.Fills = append(page.Fills, fill{Number: i + 1, At: e.at, Date: e.handed, Where: e.pharmacy})
@@ -155,15 +159,19 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 		a.notFound(w, r)
 		return
 	}
+	picked, err := pickedPharmacy(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	p, err := a.one(r.Context(), s, id)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
 	back := "/inbox/p/" + id.String() + "?said="
-	picked := r.PostFormValue("pharmacy")
 	offered := slices.ContainsFunc(a.choices(p), func(c choice) bool { return c.ID == picked })
-	if !choosable(p.row.Status) || !offered {
+	if !choosable(p.state) || !offered {
 		http.Redirect(w, r, back+saidLate, http.StatusSeeOther)
 		return
 	}
@@ -173,6 +181,21 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 		return
 	}
 	http.Redirect(w, r, back+word, http.StatusSeeOther)
+}
+
+// pickedPharmacy is the one that the form names. What no page of ours could have sent is refused.
+func pickedPharmacy(r *http.Request) (string, error) {
+	if err := r.ParseForm(); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return "", fault.Of(fault.CodeTooLarge)
+		}
+		return "", fault.Of(fault.CodeParameter)
+	}
+	id, err := uuid.Parse(r.PostForm.Get("pharmacy"))
+	if err != nil {
+		return "", fault.Of(fault.CodeParameter)
+	}
+	return id.String(), nil
 }
 
 // answerWait is how long a page waits for the recorder.

@@ -1,5 +1,5 @@
 // Package inbox is the patient's prescription inbox: a list, a page for each prescription, live
-// status, the choice of a pharmacy and the switch for notifications.
+// status, the choice of a pharmacy, the collect code and the switch for notifications.
 //
 // Promises:
 //   - Every page is made by the server and can be read without JavaScript; a policy without inline
@@ -11,6 +11,7 @@
 //   - Every change is refused unless it comes from a page of this origin.
 //   - A choice of pharmacy is a fact through the recorder: the page shows the recorder's word, never
 //     a hope.
+//   - A collect code is made for its page and stored nowhere; it is in no URL and no log.
 //   - Live streams end with their session, with the hub, and at a bound per patient.
 //
 // It does not decide, does not send pushes (adapters/push) and holds no state of its own.

@@ -46,6 +46,14 @@ func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	kind := fault.KindOf(err)
+	if kind == fault.Invalid { // no page of ours sends such a form
+		a.render(w, r, fault.Status(err), "message.html", message{
+			Title: "That did not work",
+			Lines: []string{"Nothing was changed. Please go back, and choose again."},
+			Home:  true,
+		})
+		return
+	}
 	a.log.LogAttrs(r.Context(), slog.LevelError, "inbox: page failed", telemetry.Err(err))
 	if kind == fault.Unavailable {
 		w.Header().Set("Retry-After", "5")

@@ -133,7 +133,7 @@ func TestList(t *testing.T) {
 		"Ready to collect", "Lisinopril 10 mg tablet", "One tablet every morning", "Riverside Pharmacy until 5 December",
 		"Dr. Miriam Okafor, Harbour Family Practice · 20 November 2026",
 		"Choose a pharmacy", "Salbutamol 100 microgram inhaler", "No dosage was sent electronically: see your paper or ask your pharmacist.",
-		"Being prepared", "Metformin 850 mg tablet",
+		"With pharmacy", "Metformin 850 mg tablet",
 		`<h2 id="earlier">Earlier</h2>`, "Cancelled", "Ibuprofen", "Collected", "Amoxicillin")
 	if strings.Contains(page, "Sertraline") {
 		t.Error("shows a stranger's prescription")
@@ -157,7 +157,7 @@ func TestDetail(t *testing.T) {
 		"Take with food.", "Its way to you",
 		`class="done"`, "Issued", "20 November 2026, 09:30 UTC",
 		`class="done"`, "Sent to pharmacy", "Riverside Pharmacy",
-		`class="done"`, "Accepted", "21 November 2026, 04:30 UTC",
+		`class="done"`, "With pharmacy", "21 November 2026, 04:30 UTC",
 		`class="now" aria-current="step"`, "Ready to collect", "21 November 2026, 07:30 UTC",
 		`class="next"`, "Collected",
 		"Quantity", "30 tablets", "Fills left", "3 of 3", "Collect by", "20 February 2027", "Pharmacy", "Riverside Pharmacy")
@@ -217,13 +217,26 @@ func TestChoosingAPharmacyIsAFact(t *testing.T) {
 		{"pending", h.hill.String(), "pending", streams.Answer{}, fault.Of(fault.CodePending), 1},
 		{"closed pharmacy", closed.String(), "late", streams.Answer{}, nil, 0},
 		{"a clinic", h.clinic.String(), "late", streams.Answer{}, nil, 0},
-		{"nothing", "", "late", streams.Answer{}, nil, 0},
 	} {
 		h.sent, h.answer, h.answerErr = nil, c2.answer, c2.err
 		res, _ := c.post("/inbox/p/"+h.choose.String()+"/pharmacy", url.Values{"pharmacy": {c2.to}})
 		if want := "/inbox/p/" + h.choose.String() + "?said=" + c2.said; res.StatusCode != 303 || res.Header.Get("Location") != want || len(h.sent) != c2.facts {
 			t.Errorf("%s: got %d to %q with %d facts", c2.name, res.StatusCode, res.Header.Get("Location"), len(h.sent))
 		}
+	}
+	for name, bad := range map[string]struct {
+		form   url.Values
+		status int
+	}{
+		"nothing": {url.Values{}, 400}, "empty": {url.Values{"pharmacy": {""}}, 400}, "garbage": {url.Values{"pharmacy": {"a pharmacy"}}, 400},
+		"huge": {url.Values{"pharmacy": {strings.Repeat("x", 9<<10)}}, 413},
+	} {
+		if res, _ := c.post("/inbox/p/"+h.choose.String()+"/pharmacy", bad.form); res.StatusCode != bad.status {
+			t.Errorf("%s: got %d, want %d", name, res.StatusCode, bad.status)
+		}
+	}
+	if res, _ := c.get("/"); res.StatusCode != 302 || res.Header.Get("Location") != "/inbox/" {
+		t.Errorf("/: %d to %q", res.StatusCode, res.Header.Get("Location"))
 	}
 	h.sent, h.answer, h.answerErr = nil, streams.Answer{Status: 200}, nil
 	c.post("/inbox/p/"+h.choose.String()+"/pharmacy", url.Values{"pharmacy": {h.hill.String()}})

@@ -101,6 +101,7 @@ type route struct {
 // routes is the whole surface of the inbox.
 func (a *app) routes() []route {
 	r := []route{
+		{"GET /{$}", http.RedirectHandler("/inbox/", http.StatusFound)},
 		{"GET /inbox", http.RedirectHandler("/inbox/", http.StatusPermanentRedirect)},
 		{"GET /inbox/{$}", a.signedIn(a.list)},
 		{"GET /inbox/p/{id}", a.signedIn(a.detail)},
@@ -108,6 +109,8 @@ func (a *app) routes() []route {
 		{"GET /inbox/p/{id}/receipt", a.signedIn(a.receipt)},
 		{"GET /inbox/p/{id}/original", a.signedIn(a.original)},
 		{"GET /inbox/policy", http.HandlerFunc(a.trust)},
+		{"GET /inbox/p/{id}/code", a.signedIn(a.code)},
+		{"POST /inbox/p/{id}/code", a.signedIn(a.makeCode)},
 		{"POST /inbox/p/{id}/pharmacy", a.signedIn(a.choosePharmacy)},
 		{"GET /inbox/s/{token}", http.HandlerFunc(a.landing)},
 		{"POST /inbox/s", http.HandlerFunc(a.redeem)},

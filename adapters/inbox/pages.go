@@ -49,7 +49,7 @@ type frame struct {
 func titles() map[string]string {
 	return map[string]string{
 		"list.html": "Your prescriptions", "detail.html": "Prescription",
-		"check.html": "Check this record", "landing.html": "Open your inbox", "message.html": "Prescription inbox",
+		"check.html": "Check this record", "code.html": "Collect code", "landing.html": "Open your inbox", "message.html": "Prescription inbox",
 	}
 }
 
@@ -111,7 +111,7 @@ func (p *pages) static(w http.ResponseWriter, r *http.Request) {
 
 // render writes a page whole or not at all.
 func (a *app) render(w http.ResponseWriter, r *http.Request, status int, name string, page any) {
-	f := frame{Title: titles()[name], Page: page, Signed: name == "list.html" || name == "detail.html" || name == "check.html"}
+	f := frame{Title: titles()[name], Page: page, Signed: name == "list.html" || name == "detail.html" || name == "check.html" || name == "code.html"}
 	if m, ok := page.(message); ok {
 		f.Title = m.Title
 	}
@@ -132,10 +132,8 @@ func functions(zone *time.Location) template.FuncMap {
 		"stamp":    func(t time.Time) stamp { return stampIn(zone, t) },
 		"date":     fhirDate,
 		"unbroken": unbroken,
-		"steps": func() []string {
-			return []string{"Issued", "Sent to pharmacy", "Accepted", "Ready to collect", "Collected"}
-		},
-		"add": func(a, b int) int { return a + b },
+		"steps":    milestones,
+		"add":      func(a, b int) int { return a + b },
 	}
 }
 

@@ -29,6 +29,7 @@ type prescription struct {
 	Issued   time.Time
 	row      ledger.Prescription
 	state    rx.State
+	codes    uint16 // number of the latest collect code
 }
 
 // Prescriber is who prescribed it, and where.
@@ -105,15 +106,20 @@ func (a *app) one(ctx context.Context, s session, id ledger.ID) (prescription, e
 // state says what the row says, without clinical content.
 func (a *app) state(row ledger.Prescription) (prescription, error) {
 	p := prescription{ID: row.ID, row: row, Issued: timeOf(row.ID), Clinic: a.name(row.Clinic)}
-	if err := json.Unmarshal(row.State, &p.state); err != nil {
+	var stored struct {
+		rx.State
+		Codes uint16
+	}
+	if err := json.Unmarshal(row.State, &stored); err != nil {
 		return p, fault.New(fault.Tampered, "inbox: prescription state").Wrap(err)
 	}
+	p.state, p.codes = stored.State, stored.Codes
 	if row.Holder != (ledger.ID{}) {
 		p.Pharmacy = a.name(row.Holder)
 	} else {
 		p.Pharmacy = a.name(row.Pharmacy)
 	}
-	p.Words = describe(row.Status, p.state, p.Pharmacy, func(t time.Time) string { return stampIn(a.zone, t).Day })
+	p.Words = describe(p.state, p.Pharmacy, func(t time.Time) string { return stampIn(a.zone, t).Day })
 	return p, nil
 }
 

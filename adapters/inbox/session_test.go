@@ -53,7 +53,7 @@ func TestNothingWithoutASession(t *testing.T) {
 			t.Errorf("%s shows a prescription", r.pattern)
 		}
 		public := strings.Contains(path, "/static/") || strings.Contains(path, "/s/") || path == "/inbox/s" ||
-			path == "/inbox/sw.js" || path == "/inbox/app.webmanifest" || path == "/inbox/policy" || path == "/inbox" || path == "/inbox/signout"
+			path == "/inbox/sw.js" || path == "/inbox/app.webmanifest" || path == "/inbox/policy" || path == "/inbox" || path == "/" || path == "/inbox/signout"
 		if want := 401; !public && res.StatusCode != want && r.pattern != "GET /inbox/" {
 			t.Errorf("%s: got %d, want %d", r.pattern, res.StatusCode, want)
 		}

@@ -26,6 +26,11 @@ type event struct {
 	handed   string // MedicationDispense.whenHandedOver as sent
 }
 
+// milestones are the steps' names: business statuses, as a Task says them.
+func milestones() [5]string {
+	return [...]string{"Issued", rx.SentToPharmacy.Text(), rx.WithPharmacy.Text(), rx.ReadyToCollect.Text(), rx.Collected.Text()}
+}
+
 // milestone is one line of the timeline.
 type milestone struct {
 	Title string
@@ -46,12 +51,13 @@ const (
 // oldest first.
 func timeline(w words, s rx.State, issued, chosen time.Time, clinic, pharmacy string, events []event) []milestone {
 	events = present(s, standing(events))
+	steps := milestones()
 	line := []milestone{
-		{Title: "Issued", Where: clinic, At: issued},
-		{Title: "Sent to pharmacy", Where: pharmacy, At: chosen},
-		{Title: "Accepted", Where: pharmacy, At: first(events, "preparation")},
-		{Title: "Ready to collect", Where: pharmacy, At: first(events, "in-progress")},
-		{Title: "Collected", Where: pharmacy, At: first(events, "completed")},
+		{Title: steps[0], Where: clinic, At: issued},
+		{Title: steps[1], Where: pharmacy, At: chosen},
+		{Title: steps[2], Where: pharmacy, At: first(events, "preparation")},
+		{Title: steps[3], Where: pharmacy, At: first(events, "in-progress")},
+		{Title: steps[4], Where: pharmacy, At: first(events, "completed")},
 	}
 	if w.Tone == warn || !w.Active { // nothing more comes
 		line = line[:max(w.Step, stepIssued)]
@@ -62,7 +68,7 @@ func timeline(w words, s rx.State, issued, chosen time.Time, clinic, pharmacy st
 			line[i].Where, line[i].At = "", time.Time{}
 		}
 	}
-	if w.Tone == warn || !w.Active && w.Title != "Collected" {
+	if w.Tone == warn || !w.Active && w.Title != rx.Collected.Text() {
 		line = append(line, milestone{Title: w.Title, State: stopped})
 	}
 	return line

@@ -27,61 +27,92 @@ type words struct {
 	Active bool
 }
 
-// Statuses that cover the phase beneath them (rx.State.Status).
-const (
-	statusOnHold        = "on-hold"
-	statusCancelPending = "cancel-pending"
-)
-
-// describe puts a state into words. pharmacy is the name of the holder, else of where it is routed;
-// "" = nobody yet. until writes a time.
-func describe(status string, s rx.State, pharmacy string, until func(time.Time) string) words {
+// describe puts a state into words: the title is its business status, as a Task says it. pharmacy is the
+// name of the holder, else of where it is routed; "" = nobody yet. until writes a time.
+func describe(s rx.State, pharmacy string, until func(time.Time) string) words {
 	if pharmacy == "" && (s.Holder != "" || s.Pharmacy != "") {
 		pharmacy = "your pharmacy"
 	}
-	switch status {
-	case statusOnHold:
-		return words{"Paused by your clinic", "Your clinic has put this prescription on hold. Ask them before you collect.", warn, step(s), true}
-	case statusCancelPending:
-		return words{"Being cancelled", "Your clinic wants to cancel this prescription. Do not collect it, and ask your clinic.", warn, step(s), true}
+	w := words{Step: step(s), Active: true}
+	w.Detail, w.Tone = explain(s, pharmacy, until)
+	b := s.Business()
+	if b == rx.NotIssued { // a state that this program does not know
+		w.Title = rx.Business("").Text()
+		return w
 	}
-	switch rx.Phase(status) {
-	case rx.Ready:
-		return waiting(s, pharmacy)
-	case rx.Held:
-		return words{"Being prepared", capital(pharmacy) + " has accepted it and is preparing it.", going, 3, true}
+	w.Title = b.Text()
+	switch s.Phase {
 	case rx.Collect:
-		detail := "Waiting for you at " + pharmacy + "."
-		if s.LeaseEnd > 0 {
-			detail = "Waiting for you at " + pharmacy + " until " + until(time.UnixMilli(s.LeaseEnd)) + "."
+		if b == rx.PreparingRemainder {
+			w.Step = stepAccepted
 		}
-		return words{"Ready to collect", detail, ready, 4, true}
-	case rx.Completed:
-		if s.FillsDone == 0 {
-			return words{"Ended", "Your clinic ended this prescription. It was not collected.", ended, step(s), false}
+	case rx.Completed, rx.Cancelled, rx.Replaced, rx.Expired:
+		w.Active = false
+	case rx.Ready:
+		if w.Tone != warn { // the next fill's way begins anew
+			w.Step = sent(s)
 		}
-		if s.FillsDone < s.FillsAllowed {
-			return words{"Ended", "Your clinic ended this prescription. " + fillsDone(s) + " collected.", ended, 5, false}
-		}
-		return words{"Collected", "Nothing is left on this prescription.", ended, 5, false}
-	case rx.Cancelled:
-		return words{"Cancelled", "Your clinic cancelled this prescription.", ended, step(s), false}
-	case rx.Replaced:
-		return words{"Replaced", "Your clinic replaced this with a newer prescription.", ended, step(s), false}
-	case rx.Expired:
-		return words{"Expired", "The time to collect it has passed. Ask your clinic if you still need it.", ended, step(s), false}
 	}
-	return words{"Status unknown", "Ask your pharmacy or your clinic.", warn, 1, true}
+	return w
 }
 
-func waiting(s rx.State, pharmacy string) words {
-	switch {
-	case s.Pharmacy == "":
-		return words{"Choose a pharmacy", "Your prescription is waiting for you to say where it should go.", act, 1, true}
-	case s.FillsDone > 0:
-		return words{"Next fill available", "Ask " + pharmacy + " for your next fill when you need it. " + fillsDone(s) + " collected.", going, 2, true}
+// explain says what a business status means for the patient, and how it looks.
+func explain(s rx.State, pharmacy string, until func(time.Time) string) (detail string, look tone) {
+	switch s.Business() {
+	case rx.Paused:
+		return "Your clinic has put this prescription on hold. Ask them before you collect.", warn
+	case rx.BeingCancelled:
+		return "Your clinic wants to cancel this prescription. Do not collect it, and ask your clinic.", warn
+	case rx.ChoosePharmacy:
+		return "Your prescription is waiting for you to say where it should go.", act
+	case rx.ChooseAnother:
+		return "A pharmacy has declined it. Choose another one, or ask your prescriber.", act
+	case rx.NotSent:
+		return "Your clinic recorded this prescription, and it may not be sent to a pharmacy this way. Ask your clinic how to get it.", warn
+	case rx.SentToPharmacy:
+		return capital(pharmacy) + " has your prescription and has not started on it yet.", going
+	case rx.NextFill:
+		return "Ask " + pharmacy + " for your next fill when you need it. " + fillsDone(s) + " collected.", going
+	case rx.RemainderAvailable:
+		return "You have collected a part. Ask " + pharmacy + " for the rest.", going
+	case rx.WithPharmacy:
+		return capital(pharmacy) + " has accepted it and is preparing it.", going
+	case rx.PreparingRemainder:
+		return "You have collected a part. " + capital(pharmacy) + " is preparing the rest.", going
+	case rx.ReadyToCollect:
+		return "Waiting for you at " + pharmacy + end(s, until) + ".", ready
+	case rx.ReadyPartial:
+		return "A part is waiting for you at " + pharmacy + end(s, until) + ". The rest will follow.", ready
+	case rx.Collected:
+		return "Nothing is left on this prescription.", ended
+	case rx.NotDispensed:
+		return "Your clinic ended this prescription. It was not collected.", ended
+	case rx.EndedEarly:
+		return "Your clinic ended this prescription. " + fillsDone(s) + " collected.", ended
+	case rx.IsCancelled:
+		return "Your clinic cancelled this prescription.", ended
+	case rx.IsReplaced:
+		return "Your clinic replaced this with a newer prescription.", ended
+	case rx.IsExpired:
+		return "The time to collect it has passed. Ask your clinic if you still need it.", ended
 	}
-	return words{"Sent to pharmacy", capital(pharmacy) + " has your prescription and has not started on it yet.", going, 2, true}
+	return "Ask your pharmacy or your clinic.", warn
+}
+
+// end is until when the pharmacy keeps what is ready.
+func end(s rx.State, until func(time.Time) string) string {
+	if s.LeaseEnd == 0 {
+		return ""
+	}
+	return " until " + until(time.UnixMilli(s.LeaseEnd))
+}
+
+// sent is how far a fill that nobody holds has come.
+func sent(s rx.State) int {
+	if s.Pharmacy == "" {
+		return stepIssued
+	}
+	return stepSent
 }
 
 // step is how far the present fill has come, whatever lies over it.
@@ -109,8 +140,10 @@ func capital(s string) string {
 }
 
 // choosable reports whether the patient may say where the prescription goes: until a pharmacy takes
-// it (PROTOCOL §5).
-func choosable(status string) bool { return rx.Phase(status) == rx.Ready }
+// it (PROTOCOL §5), unless the prescriber directs it or it is only recorded.
+func choosable(s rx.State) bool {
+	return s.Status() == string(rx.Ready) && !s.RecordOnly && !(s.Directed && s.Pharmacy != "")
+}
 
 // Urgent is true for what is in the patient's own hands now.
 func (w words) Urgent() bool { return w.Tone == ready || w.Tone == act || w.Tone == warn }

@@ -17,6 +17,7 @@ func TestSuite(t *testing.T) {
 
 func TestWhatAPharmacySends(t *testing.T) {
 	dispense, request := adaptertest.Dispense("d-1", "rx-1"), adaptertest.Request("rx-1")
+	renewal := strings.Replace(adaptertest.Request("ask-1"), `"intent":"order"`, `"intent":"proposal","priorPrescription":{"identifier":{"system":"urn:rx","value":"rx-1"}}`, 1)
 	for _, c := range []struct {
 		name, path, body string
 		who              func(*adaptertest.World) adaptertest.Member
@@ -28,7 +29,11 @@ func TestWhatAPharmacySends(t *testing.T) {
 		{name: "at the base with a slash", path: "/fhir/", body: dispense, status: 201, subject: "MedicationDispense"},
 		{name: "Bundle with the prescription cited", path: "/fhir", body: adaptertest.Bundle("collection", "m-1", dispense, request), status: 201, subject: "Bundle"},
 		{name: "prescription", path: "/fhir", body: request, status: 403, code: "RX_SENDER"},
-		{name: "prescription at the type", path: "/fhir/MedicationRequest", body: request, status: 501, code: "RX_NOT_SERVED"},
+		{name: "prescription at the type", path: "/fhir/MedicationRequest", body: request, status: 403, code: "RX_SENDER"},
+		{name: "renewal", path: "/fhir/MedicationRequest", body: renewal, status: 201, subject: "MedicationRequest"},
+		{name: "renewal at the base", path: "/fhir", body: renewal, status: 201, subject: "MedicationRequest"},
+		{name: "proposal of nothing known", path: "/fhir", body: strings.Replace(request, `"intent":"order"`, `"intent":"proposal"`, 1), status: 403, code: "RX_SENDER"},
+		{name: "renewal as a Bundle of both", path: "/fhir", body: adaptertest.Bundle("collection", "m-2", renewal, strings.ReplaceAll(request, "rx-1", "rx-9")), status: 403, code: "RX_SENDER"},
 		{name: "prescription as a dispense", path: "/fhir/MedicationDispense", body: request, status: 400, code: "RX_RESOURCE_TYPE"},
 		{name: "invalid status", path: "/fhir", body: strings.Replace(dispense, "completed", "finished", 1), status: 422, code: "RX_CODE"},
 		{name: "validation", path: "/fhir/MedicationDispense/$validate", body: dispense, status: 200},

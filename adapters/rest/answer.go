@@ -23,19 +23,8 @@ const instant = "2006-01-02T15:04:05.000Z"
 // answer writes the recorder's word as HTTP. A repeat gets 200 where the first got 201, with the
 // headers of the first decision and the present state.
 func (s *Service) answer(w http.ResponseWriter, r *http.Request, p posted, a streams.Answer) {
-	status, h := a.Status, w.Header()
-	if a.Index != nil {
-		h.Set(streams.HeaderIndex, strconv.FormatUint(*a.Index, 10))
-		h.Set(streams.HeaderLeaf, a.Leaf)
-	}
-	if a.Replayed {
-		h.Set("Idempotent-Replayed", "true")
-		if status == http.StatusCreated {
-			status = http.StatusOK
-		}
-	}
-	set(h, streams.HeaderVerdict, a.Signature)
-	s.about(h, p, a)
+	status := s.head(w.Header(), p, a)
+	h := w.Header()
 	if entries := p.entries(a); entries != nil {
 		body, err := s.responses(p, entries)
 		if err != nil {
@@ -53,6 +42,24 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, p posted, a str
 		return
 	}
 	reply(w, status, s.success(r, p, a))
+}
+
+// head sets the headers of the recorder's word, and returns its status.
+func (s *Service) head(h http.Header, p posted, a streams.Answer) (status int) {
+	status = a.Status
+	if a.Index != nil {
+		h.Set(streams.HeaderIndex, strconv.FormatUint(*a.Index, 10))
+		h.Set(streams.HeaderLeaf, a.Leaf)
+	}
+	if a.Replayed {
+		h.Set("Idempotent-Replayed", "true")
+		if status == http.StatusCreated {
+			status = http.StatusOK
+		}
+	}
+	set(h, streams.HeaderVerdict, a.Signature)
+	s.about(h, p, a)
+	return status
 }
 
 // reply writes a body; nil writes none.
@@ -115,6 +122,8 @@ func retryIn(a streams.Answer) string {
 	switch line, ok := fault.Lookup(fault.Code(a.Code)); {
 	case a.Status == http.StatusServiceUnavailable:
 		return "1"
+	case a.Status == http.StatusTooManyRequests:
+		return "600"
 	case ok && line.Retry:
 		return "5"
 	}

@@ -36,6 +36,9 @@ func mount(w *adaptertest.World, roles ...auth.Role) {
 	for _, role := range roles {
 		w.Deps.Routes.System("POST /fhir", role, s.Take("Bundle", "MedicationRequest", "MedicationDispense"))
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}", role, s.ReadRequest())
+		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/_history", role, s.History())
+		w.Deps.Routes.System("GET /fhir/Task", role, s.SearchTasks())
+		w.Deps.Routes.System("GET /fhir/Task/{id}", role, s.ReadTask())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/_history/{version}", role, s.ReadRequest())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/$original", role, s.Original())
 		w.Deps.Routes.System("GET /fhir/MedicationRequest/{id}/$receipt", role, s.Receipt())

@@ -10,9 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
@@ -47,20 +44,24 @@ func fhirJSON(kind string) bool { return kind == "application/fhir+json" || kind
 func parameters(r *http.Request, allowed ...string) error {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return fault.Of(fault.CodeValue).At("query")
+		return fault.Of(fault.CodeParameter).At("query")
 	}
 	for name, values := range q {
 		switch {
-		case name == "_format" && !jsonFormat(values[0]):
+		case name == "_format" && !every(values, jsonFormat):
 			return fault.Of(fault.CodeMediaType).At("query _format")
-		case name == "_format", name == "_pretty":
-		case !slices.Contains(allowed, name):
+		case name == "_pretty":
+		case name != "_format" && !slices.Contains(allowed, name):
 			return fault.Of(fault.CodeNotServed).At("query " + shown(name))
 		case len(values) > 1:
 			return fault.Of(fault.CodeValue).At("query " + name)
 		}
 	}
 	return nil
+}
+
+func every(values []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(values, func(v string) bool { return !is(v) })
 }
 
 func jsonFormat(format string) bool {
@@ -72,66 +73,62 @@ func jsonFormat(format string) bool {
 // repeated.
 func shown(name string) string {
 	switch name {
-	case "_summary", "_elements", "_count", "_include", "_revinclude", "_sort", "_total", "async", "response-url", "mode", "profile":
+	case "_summary", "_elements", "_count", "_include", "_revinclude", "_sort", "_total", "async", "response-url", "mode", "profile",
+		"patient", "subject", "requester", "identifier", "code", "intent", "modified", "authored-on", "business-status", "_since", "_at", "_tag":
 		return name
 	}
 	return "parameter"
 }
 
-// body reads a bounded body within the budget. give must be called when it is no longer needed.
+// firstRead is how much room a body has before its second byte is there.
+const firstRead = 8 << 10
+
+// body reads a bounded body within the budget, which is taken as bytes arrive: a size that was only
+// claimed holds up nobody. give must be called when the body is no longer needed.
 func (s *Service) body(w http.ResponseWriter, r *http.Request) (body []byte, give func(), err error) {
+	who, err := subject(r.Context())
+	if err != nil {
+		return nil, nil, err
+	}
 	size := r.ContentLength
 	if size > fhir.MaxBytes {
 		return nil, nil, fault.Of(fault.CodeTooLarge)
 	}
 	if size < 0 {
-		size = fhir.MaxBytes // it does not say
+		size = fhir.MaxBytes + 1 // it does not say; the reader refuses the last byte
 	}
-	give, err = s.bodies.take(r.Context(), size*copies)
+	room := s.bodies.of(who.Org)
+	body, err = fill(r.Context(), http.MaxBytesReader(w, r.Body, fhir.MaxBytes), size, room)
 	if err != nil {
+		room.give()
 		return nil, nil, err
 	}
-	limited := http.MaxBytesReader(w, r.Body, fhir.MaxBytes)
-	if r.ContentLength >= 0 {
-		body = make([]byte, size)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
-	}
-	if err != nil {
-		give()
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, nil, fault.Of(fault.CodeTooLarge)
-		}
-		return nil, nil, fault.Of(fault.CodeSyntax).Wrap(fmt.Errorf("rest: read body: %w", err))
-	}
-	return body, give, nil
+	return body, room.give, nil
 }
 
-const (
-	// bodiesInFlight bounds the bytes of bodies that are being read or wait for their answer, and of
-	// answers being built.
-	bodiesInFlight = 16 << 20
-	// copies is how often a body is held while it waits: as read, on its way to the stream, in the
-	// recorder's batch.
-	copies = 3
-	// budgetWait is how long a request waits for room before it is sent away.
-	budgetWait = 5 * time.Second
-)
-
-// budget bounds bytes in flight.
-type budget struct{ bytes *semaphore.Weighted }
-
-func newBudget(n int64) *budget { return &budget{semaphore.NewWeighted(n)} }
-
-// take reserves n bytes. CodeBusy when there is no room in time.
-func (b *budget) take(ctx context.Context, n int64) (give func(), err error) {
-	if !b.bytes.TryAcquire(n) {
-		ctx, cancel := context.WithTimeout(ctx, budgetWait)
-		defer cancel()
-		if err := b.bytes.Acquire(ctx, n); err != nil {
-			return nil, fault.Of(fault.CodeBusy).After(time.Second).Wrap(fmt.Errorf("rest: bytes in flight: %w", err))
+// fill reads at most size bytes, making room before each part.
+func fill(ctx context.Context, from io.Reader, size int64, room *room) (body []byte, err error) {
+	for err == nil && int64(len(body)) < size {
+		if len(body) == cap(body) {
+			next := min(size, max(firstRead, 2*int64(cap(body))))
+			if err := room.take(ctx, (next-int64(cap(body)))*copies); err != nil {
+				return nil, err
+			}
+			body = append(make([]byte, 0, next), body...)
 		}
+		var n int
+		n, err = from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
 	}
-	return func() { b.bytes.Release(n) }, nil
+	if err == nil || err == io.EOF {
+		return body, nil
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, fault.Of(fault.CodeTooLarge)
+	}
+	return nil, fault.Of(fault.CodeSyntax).Wrap(fmt.Errorf("rest: read body: %w", err))
 }
+
+// copies is how often a body is held while it waits: as read, on its way to the stream, in the
+// recorder's batch.
+const copies = 3

@@ -155,7 +155,7 @@ func TestBadPulls(t *testing.T) {
 	w.Records.Deliver(ledger.Effect{Org: w.Clinic.Org, Body: fhir.Outcome(nil)})
 	for query, want := range map[string]int{
 		"?after=x": 422, "?after=-1": 422, "?after=2": 422, "?_count=0": 422, "?_count=many": 422, "?wait=20": 422, "?wait=-1s": 422,
-		"?after=0&after=1": 422, "?nosuch=1": 501, "?after=%zz": 422, "?_format=xml": 415, "?_format=json": 200, "?after=1&_count=100000": 200,
+		"?after=0&after=1": 422, "?nosuch=1": 501, "?after=%zz": 400, "?%zz": 400, "?_format=xml": 415, "?_format=json&_format=xml": 415, "?_format=json&_format=json": 422, "?_format=json": 200, "?after=1&_count=100000": 200,
 	} {
 		if resp := get(w, w.Clinic, "/fhir/$deliveries"+query); resp.StatusCode != want {
 			t.Errorf("%s: status %d, want %d", query, resp.StatusCode, want)

@@ -19,18 +19,10 @@ import (
 const headerKey = "Idempotency-Key"
 
 // message is what is published: the received bytes under the sender's id for them.
-func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, error) {
-	id, err := p.id(r)
+func (p posted) message(who auth.Subject, r *http.Request, header nats.Header) (streams.Message, error) {
+	id, err := p.id(r, header)
 	if err != nil {
 		return streams.Message{}, err
-	}
-	header := nats.Header{}
-	claim, err := statedClaim(r, who.Role)
-	if err != nil {
-		return streams.Message{}, err
-	}
-	if claim != "" {
-		header.Set(streams.HeaderClaim, claim)
 	}
 	if err := carrySignature(header, r); err != nil {
 		return streams.Message{}, err
@@ -42,7 +34,7 @@ func (p posted) message(who auth.Subject, r *http.Request) (streams.Message, err
 
 // id is the client's key, else the id inside the message, else the bytes themselves where identities
 // inside tell what they are about. CodeNoMessageID when nothing does.
-func (p posted) id(r *http.Request) (string, error) {
+func (p posted) id(r *http.Request, header nats.Header) (string, error) {
 	keys := r.Header.Values(headerKey)
 	switch {
 	case len(keys) > 1:
@@ -51,9 +43,17 @@ func (p posted) id(r *http.Request) (string, error) {
 		return keys[0], nil
 	case p.read.ID != "":
 		return p.read.ID, nil
+	case p.bundle == "batch" && p.doc.BundleID() != "": // its entries are read by the recorder
+		return p.doc.BundleID(), nil
 	case p.bundle != "" || p.identified():
-		sum := sha256.Sum256(p.body)
-		return "~" + hex.EncodeToString(sum[:]), nil
+		h := sha256.New()
+		h.Write(p.body)
+		for _, name := range []string{streams.HeaderMatch, streams.HeaderCollect} { // under another condition it is another message
+			if v := header.Get(name); v != "" {
+				h.Write([]byte("\x00" + name + "\x00" + v))
+			}
+		}
+		return "~" + hex.EncodeToString(h.Sum(nil)), nil
 	}
 	return "", fault.Of(fault.CodeNoMessageID)
 }

@@ -69,7 +69,8 @@ func (s *Service) deliveries(r *http.Request) (body []byte, give func(), err err
 		return nil, nil, err
 	}
 	// no page is larger, and few are near it
-	if give, err = s.bodies.take(ctx, pageBytes*min(int64(len(effects)), 1)); err != nil {
+	room := s.bodies.of(who.Org)
+	if err := room.take(ctx, pageBytes*min(int64(len(effects)), 1)); err != nil {
 		return nil, nil, err
 	}
 	page, err := s.page(ctx, who, effects)
@@ -77,10 +78,10 @@ func (s *Service) deliveries(r *http.Request) (body []byte, give func(), err err
 		body, err = s.bundle(p, page)
 	}
 	if err != nil {
-		give()
+		room.give()
 		return nil, nil, err
 	}
-	return body, give, nil
+	return body, room.give, nil
 }
 
 func parsePull(q url.Values) (p pull, err error) {

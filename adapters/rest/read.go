@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
-	"github.com/dosewire/dosewire/fhir/rx"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -25,7 +23,16 @@ type located struct {
 	item    func(body []byte) int // which Bundle entry; nil = the body as received
 	id      string
 	version int
-	state   string // the prescription's; "" = not known for this version
+	state   string    // the prescription's; "" = not known for this version
+	made    ledger.ID // the message that made the version; the zero ID = record
+}
+
+// at is when the version was made.
+func (l located) at() time.Time {
+	if l.made != (ledger.ID{}) {
+		return recordTime(l.made)
+	}
+	return recordTime(l.record)
 }
 
 // found is a resource with what is spliced into it.
@@ -82,7 +89,7 @@ func (s *Service) reading(where locate, form func(found) ([]byte, error)) http.H
 		}
 		h := w.Header()
 		h.Set("ETag", etag(l.version))
-		h.Set("Last-Modified", recordTime(l.record).UTC().Format(http.TimeFormat))
+		h.Set("Last-Modified", l.at().UTC().Format(http.TimeFormat))
 		set(h, streams.HeaderState, l.state)
 		if matches(r.Header.Values("If-None-Match"), l.version) {
 			reply(w, http.StatusNotModified, nil)
@@ -141,7 +148,7 @@ func (s *Service) disclose(ctx context.Context, l located) (found, error) {
 			return found{}, fault.New(fault.Tampered, "rest: the record holds no such item").Wrap(err)
 		}
 	}
-	return found{raw: raw, id: l.id, version: l.version, at: recordTime(l.record), state: l.state, verdict: plain.Signature}, nil
+	return found{raw: raw, id: l.id, version: l.version, at: l.at(), state: l.state, verdict: plain.Signature}, nil
 }
 
 // request finds a prescription that the caller may see, as its clinic last said it, or as it was said
@@ -151,32 +158,15 @@ func (s *Service) request(ctx context.Context, who auth.Subject, r *http.Request
 	if err != nil {
 		return located{}, err
 	}
-	p, err := s.visible(ctx, who, id)
+	k, err := s.known(ctx, who, id)
 	if err != nil {
 		return located{}, err
 	}
-	var state rx.State
-	if err := json.Unmarshal(p.State, &state); err != nil {
-		return located{}, fault.New(fault.Tampered, "rest: stored state").Wrap(err)
-	}
-	version, err := pathVersion(r, p.Version)
+	version, err := pathVersion(r, k.row.Version)
 	if err != nil {
 		return located{}, err
 	}
-	l := located{record: p.Record, item: itemOf(state.Record), id: id.String(), version: version}
-	if version == p.Version {
-		l.state = p.Status
-	}
-	records, err := s.deps.Records.Versions(ctx, id)
-	if err != nil {
-		return located{}, unknown(err)
-	}
-	// Most versions are changes of state that brought no new text. What came together with other
-	// prescriptions has no record of its own: then the text is that of the issue.
-	if record, ok := inForce(records, version); ok {
-		l.record, l.item = record.ID, only(streams.TypeMedicationRequest)
-	}
-	return l, nil
+	return s.at(ctx, k, version)
 }
 
 // inForce is the last record of the newest version up to version.
@@ -280,6 +270,16 @@ func only(resourceType string) func([]byte) int {
 		}
 		return 0
 	}
+}
+
+// itemsOf is what is cut out of the record that a state refers to; nil for all of it.
+func itemsOf(reference string) []int {
+	if _, entry, bundled := strings.Cut(reference, "#"); bundled {
+		if n, err := strconv.Atoi(entry); err == nil {
+			return []int{n}
+		}
+	}
+	return nil
 }
 
 // itemOf is the Bundle entry in a state's record reference ("<record>#<entry>"); a bare resource has

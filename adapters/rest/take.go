@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/auth"
@@ -18,6 +20,13 @@ func (s *Service) Take(types ...string) http.Handler {
 			return nil
 		}
 		return notTaken(d.Type(), types)
+	})
+}
+
+// NotTheirs handles the POST of what only the other party sends.
+func (s *Service) NotTheirs() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		adapters.Refuse(w, fault.Of(fault.CodeSender))
 	})
 }
 
@@ -48,35 +57,55 @@ type admission func(*fhir.Document) error
 
 func (s *Service) taking(admit admission) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, err := s.mayTake(r)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
+		if p, a, ok := s.submit(w, r, admit, s.posting); ok {
+			s.answer(w, r, p, a)
 		}
-		body, give, err := s.body(w, r)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		defer give()
-		p, issues := examine(body, admit, s.validate())
-		if status, refused := fhir.Refused(issues); refused {
-			adapters.RefuseAll(w, status, issues, 0)
-			return
-		}
-		m, err := p.message(who, r)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		defer s.deps.Examined.Keep(m.ID, p.examined)()
-		a, err := s.deps.Submit.Call(r.Context(), m, answerWait)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		s.answer(w, r, p, a)
 	})
+}
+
+// conditions are what the request's headers say that the decision depends on, as the message carries it.
+type conditions func(who auth.Subject, r *http.Request, p posted) (nats.Header, error)
+
+// submit takes the body of r and waits for the recorder's word. It answers itself and returns false when
+// there is none.
+func (s *Service) submit(w http.ResponseWriter, r *http.Request, admit admission, on conditions) (p posted, a streams.Answer, ok bool) {
+	fail := func(err error) (posted, streams.Answer, bool) {
+		adapters.Refuse(w, err)
+		return p, a, false
+	}
+	who, err := s.mayTake(r)
+	if err != nil {
+		return fail(err)
+	}
+	body, give, err := s.body(w, r)
+	if err != nil {
+		return fail(err)
+	}
+	defer give()
+	p, issues := examine(body, admit, s.validate())
+	if r.Header.Get(streams.HeaderCollect) != "" {
+		issues = knownPatient(issues)
+	}
+	if status, refused := fhir.Refused(issues); refused {
+		adapters.RefuseAll(w, status, issues, 0)
+		return p, a, false
+	}
+	if err := p.mayAsk(who); err != nil {
+		return fail(err)
+	}
+	header, err := on(who, r, p)
+	if err != nil {
+		return fail(err)
+	}
+	m, err := p.message(who, r, header)
+	if err != nil {
+		return fail(err)
+	}
+	defer s.deps.Examined.Keep(m.ID, p.examined)()
+	if a, err = s.deps.Submit.Call(r.Context(), m, answerWait); err != nil {
+		return fail(err)
+	}
+	return p, a, true
 }
 
 // mayTake judges what can be judged before the body is read. What a header or parameter asks for and
@@ -91,9 +120,6 @@ func (s *Service) mayTake(r *http.Request) (auth.Subject, error) {
 	}
 	if err := parameters(r); err != nil {
 		return who, err
-	}
-	if r.Header.Get("If-None-Exist") != "" {
-		return who, fault.Of(fault.CodeNotServed).At("header If-None-Exist") // identities tell repeats apart
 	}
 	return who, mediaType(r)
 }

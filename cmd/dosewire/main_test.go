@@ -241,7 +241,7 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	done, err := db.Exec(args[0])
 	ts.Check(err)
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
+	if n, err := done.RowsAffected(); err != nil || n == 0 && !strings.HasPrefix(args[0], "ALTER") {
 		ts.Fatalf("nothing was changed (%v)", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/hub/admin"
 )
 
@@ -60,6 +61,9 @@ With --signature record the hub judges prescribers' signatures and records the v
 				return err
 			}
 			cred, err := op.AddOrganization(cmd.Context(), o)
+			if fault.KindOf(err) == fault.Invalid {
+				err = usageError{err}
+			}
 			if err != nil {
 				return errors.Join(err, keep.abandon())
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +37,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or configuration, 3 refused,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f := root.PersistentFlags()
 	f.StringVarP(&g.config, "config", "c", os.Getenv("DOSEWIRE_CONFIG"), "configuration `file` (YAML); also DOSEWIRE_CONFIG")
@@ -54,6 +56,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or configuration, 3 refused,
 		newValidate(g),
 		newVerify(g),
 		newReceipt(g),
+		newRx(g),
 		newNotary(g),
 		newWitness(g),
 		newKeys(g),
@@ -62,18 +65,22 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or configuration, 3 refused,
 		newMigrate(g),
 		newVersion(g),
 	)
-	for _, c := range root.Commands() {
-		strictArgs(c)
-	}
+	strictArgs(root)
 	return root
 }
 
-// strictArgs makes wrong arguments usage errors, here and in subcommands.
+// strictArgs makes wrong arguments usage errors, here and in subcommands. A command that only holds
+// others does nothing by itself: that too is wrong usage, with its help.
 func strictArgs(c *cobra.Command) {
+	if !c.Runnable() {
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			return errors.Join(c.Help(), usageError{fmt.Errorf("%s needs a command", c.CommandPath())})
+		}
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return usageError{fmt.Errorf("%w (see dosewire %s --help)", err, c.Name())}
+				return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 			}
 			return nil
 		}

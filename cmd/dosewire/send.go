@@ -49,6 +49,7 @@ type remark struct {
 	Code       string `json:"code,omitempty"`
 	Text       string `json:"text,omitempty"`
 	Expression string `json:"expression,omitempty"`
+	At         string `json:"at,omitempty"` // line:column
 }
 
 func (r result) refused() bool { return r.Status >= 300 }
@@ -178,7 +179,13 @@ func (r result) text(w io.Writer) {
 	}
 	for _, i := range r.Issues {
 		if i.Severity != "information" || r.refused() {
-			fmt.Fprintf(w, "  %s %s: %s %s\n", i.Severity, i.Code, i.Text, i.Expression)
+			fmt.Fprintf(w, "  %s %s: %s", i.Severity, i.Code, i.Text)
+			for _, where := range []string{i.Expression, i.At} {
+				if where != "" {
+					fmt.Fprintf(w, " %s", where)
+				}
+			}
+			fmt.Fprintln(w)
 		}
 	}
 }

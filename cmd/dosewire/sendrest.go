@@ -89,9 +89,10 @@ func (s restSender) send(ctx context.Context, m item) (result, error) {
 func remarks(body []byte) (all []remark) {
 	var outcome struct {
 		Issue []struct {
-			Severity   string
-			Expression []string
-			Details    struct {
+			Severity    string
+			Expression  []string
+			Diagnostics string
+			Details     struct {
 				Text   string
 				Coding []struct{ Code string }
 			}
@@ -101,7 +102,7 @@ func remarks(body []byte) (all []remark) {
 		return nil
 	}
 	for _, i := range outcome.Issue {
-		r := remark{Severity: i.Severity, Text: i.Details.Text}
+		r := remark{Severity: i.Severity, Text: i.Details.Text, At: i.Diagnostics}
 		if len(i.Details.Coding) > 0 {
 			r.Code = i.Details.Coding[0].Code
 		}

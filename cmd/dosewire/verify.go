@@ -232,6 +232,9 @@ func judgeDatabase(ctx context.Context, c hub.Config, p *receipt.Policy, state [
 	show := func(p admin.Progress) { progress(p.Entries, p.Total) }
 	v, err := admin.NewClient(c.AdminSocket()).Verify(ctx, q, show)
 	if errors.Is(err, admin.ErrNotRunning) {
+		if _, err := os.Stat(c.Data); c.Store.DSN == "" && errors.Is(err, fs.ErrNotExist) {
+			return j, usageError{fmt.Errorf("there is no data folder %s", c.Data)}
+		}
 		v, err = hub.VerifyStore(ctx, c, q, show)
 	}
 	j.Verdict = v

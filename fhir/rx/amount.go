@@ -19,6 +19,17 @@ func (d *step) partial() bool {
 	return false
 }
 
+// short is how much of what is left of the fill is not ready when its holder says that it is.
+func (d *step) short() string {
+	switch {
+	case d.e.Partial:
+		return ShortPart
+	case !d.e.Whole && d.comparable() && sum(d.Parts)+d.e.Amount < d.amount():
+		return ShortPart
+	}
+	return ""
+}
+
 // excess reports whether more was handed over than the fill that is open held. Of another's fill nothing
 // is said.
 func (d *step) excess() bool {
@@ -38,13 +49,15 @@ func (d *step) amount() int64 {
 }
 
 // given is what was handed over of the open fill by other dispenses than the event's.
-func (d *step) given() (sum int64) {
-	for _, p := range d.others() {
-		if p.Amount > 0 && sum <= math.MaxInt64/4-min(p.Amount, math.MaxInt64/4) {
-			sum += p.Amount
+func (d *step) given() int64 { return sum(d.others()) }
+
+func sum(parts []Part) (total int64) {
+	for _, p := range parts {
+		if p.Amount > 0 && total <= math.MaxInt64/4-min(p.Amount, math.MaxInt64/4) {
+			total += p.Amount
 		}
 	}
-	return sum
+	return total
 }
 
 // partOf is what the event's dispense handed over of the open fill before.

@@ -48,18 +48,19 @@ func (d *step) write() {
 	d.ExpiryWarned = d.expiryStage() // who has just got it need not be told that it ends soon
 }
 
-// amend gives other content to what nobody has claimed.
+// amend gives other content to what nobody has claimed. Without other content it is active, again.
 func amend(d *step) {
 	switch {
 	case d.FillsDone > 0 || len(d.Parts) > 0:
 		fixed(d)
 		return
 	case unchanged(d) == "":
-		repeat(d)
+		again(d)
 		return
 	}
 	old := d.Pharmacy
 	d.write()
+	d.OnHold = false // it is active, says the clinic
 	if d.Pharmacy == "" && !d.RecordOnly {
 		d.Pharmacy = old
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite docs/prescription.md")
 func TestDoc(t *testing.T) {
 	page, err := template.New("prescription.md.tmpl").Funcs(template.FuncMap{
 		"phases": phases, "kinds": kinds, "name": name, "heading": heading, "diagram": diagram,
-		"row": row, "line": func(cells []string) string { return strings.Join(cells, " | ") }, "overlays": overlays, "consequences": consequences, "timely": timely, "days": days,
+		"row": row, "line": func(cells []string) string { return strings.Join(cells, " | ") }, "overlays": overlays, "consequences": consequences, "timely": timely, "days": days, "projection": projection, "nhsSystem": func() string { return NHSBusinessStatus },
 	}).ParseFiles(filepath.Join("testdata", "prescription.md.tmpl"))
 	if err != nil {
 		t.Fatal(err)
@@ -187,6 +188,26 @@ func inWords(effects []Effect) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// projection is how each state is shown to others, by asking it.
+func projection() (lines []string) {
+	for _, c := range stands() {
+		if c.phase == None || !slices.Contains(phases(), c.phase) {
+			continue // never shown
+		}
+		s := c.state()
+		status, reason := s.TaskStatus()
+		words, nhs := s.Business().Text(), s.Business().NHS()
+		if reason != "" {
+			status += "` `" + string(reason)
+		}
+		if nhs != "" {
+			nhs = "`" + nhs + "`"
+		}
+		lines = append(lines, fmt.Sprintf("%s | `%s` | `%s` | %s | `%s` | %s", c.name, s.Status(), status, words, s.Business(), nhs))
+	}
+	return lines
 }
 
 func timely(what string) string {

@@ -179,8 +179,10 @@ func (d *step) repeated() bool {
 		return false // the same dispense, of another amount
 	}
 	switch d.e.Kind {
-	case Claim, Prepare:
+	case Claim:
 		return d.e.Org == d.Holder && d.e.OldClaim == d.Claim
+	case Prepare: // the rest being ready too is news
+		return d.e.Org == d.Holder && d.e.OldClaim == d.Claim && (d.Phase != Collect || d.Short == d.short())
 	case HandOver:
 		return !d.closesBalance()
 	case Release, Decline, Withdraw:

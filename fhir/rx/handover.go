@@ -48,6 +48,7 @@ func (d *step) conflicts() (flags []string) {
 		{FlagOnHold, d.OnHold},
 		{FlagTooEarly, d.now < d.ValidFrom || d.Holder != d.e.Org && rested(d) != ""},
 		{FlagSubstituted, asOrdered(d) != ""},
+		{FlagOtherPatient, d.e.OtherPatient},
 	} {
 		if c.is {
 			flags = append(flags, c.flag)
@@ -113,7 +114,7 @@ func (d *step) part(own, late bool) {
 	default:
 		return
 	}
-	d.Part = true
+	d.Part, d.Short = true, ShortAll
 	d.Parts = append(d.others(), Part{Org: d.e.Org, Dispense: d.e.Dispense, Amount: d.e.Amount})
 }
 

@@ -30,6 +30,7 @@ func claimReady(d *step) {
 		return
 	}
 	d.take(Collect, LeaseCollect)
+	d.Short = d.short()
 	d.forward(d.Clinic)
 	d.wake(WakeCollect)
 }
@@ -56,7 +57,7 @@ func ready(d *step) {
 	if !d.allowed(wins, fenced, notPending, notOnHold, asOrdered) {
 		return
 	}
-	d.Phase = Collect
+	d.Phase, d.Short = Collect, d.short()
 	d.extend(LeaseCollect)
 	d.forward(d.Clinic)
 	d.wake(WakeCollect)
@@ -67,7 +68,7 @@ func query(d *step) {
 	if !d.allowed(holds, fenced) {
 		return
 	}
-	d.Phase = Held
+	d.Phase, d.Short = Held, ""
 	d.extend(LeaseHeld)
 	d.forward(d.Clinic)
 	d.wake(WakeHeld)

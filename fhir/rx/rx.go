@@ -57,6 +57,7 @@ type State struct {
 
 	Ended        bool   `json:"ended,omitempty"`        // the clinic wants no fill after the present one
 	Part         bool   `json:"part,omitempty"`         // part of the held fill was handed over
+	Short        string `json:"short,omitempty"`        // how much of what is left of the fill to collect is not ready: ShortPart, ShortAll
 	Numbered     int    `json:"numbered,omitempty"`     // fill numbers given out; a withdrawn hand-over keeps its own
 	LastPharmacy string `json:"lastPharmacy,omitempty"` // who handed over the latest fill; "" once withdrawn
 	LastDispense string `json:"lastDispense,omitempty"` // and under which dispense identity
@@ -64,6 +65,12 @@ type State struct {
 	LastParts    []Part `json:"lastParts,omitempty"`    // and what of the fill had been handed over before
 	LastBefore   int64  `json:"lastBefore,omitempty"`   // when the fill before the latest was handed over
 }
+
+// What a fill that is ready to collect may lack. "" is nothing.
+const (
+	ShortPart = "part" // a part is ready
+	ShortAll  = "all"  // a part was handed over, and nothing of the rest is ready
+)
 
 // Terms is what an order says of each fill. Amounts are in millionths of Unit, 0 = not said or not
 // comparable; times are milliseconds.
@@ -139,6 +146,7 @@ type Event struct {
 	// Substituted: another product than the one ordered. Mitigated: the pharmacist has recorded why an
 	// interval or a substitution rule is overridden (detectedIssue.mitigation).
 	Substituted, Mitigated bool
+	OtherPatient           bool   // HandOver: its subject is not the prescription's
 	OldStatus              string // status last decided for this dispense, "" = first
 	OldClaim               uint64 // claim that this dispense served
 }
@@ -236,4 +244,6 @@ const (
 	FlagOnHold      = "on-hold"      // the clinic had put it on hold
 	FlagTooEarly    = "too-early"    // validity had not begun, or the interval between fills was not over
 	FlagSubstituted = "substituted"  // another product, which the order does not allow
+
+	FlagOtherPatient = "other-patient" // its subject is not the prescription's
 )

@@ -73,10 +73,13 @@ func (s State) receiver() string {
 	return s.Pharmacy
 }
 
+// With is the pharmacy that has the prescription now: the holder, else where it is routed; "" = none.
+func (s State) With() string { return s.receiver() }
+
 // take gives the free fill to org under the next claim number.
 func (d *step) take(phase Phase, lease time.Duration) {
 	d.Phase, d.Holder, d.Dispense, d.Part = phase, d.e.Org, d.e.Dispense, false
-	d.Code, d.CodeTries = "", 0
+	d.Code, d.CodeTries, d.Short = "", 0, ""
 	d.Claim++
 	d.extend(lease)
 }
@@ -96,7 +99,7 @@ func (d *step) extend(lease time.Duration) {
 // cancel that waited, or the next fill.
 func (d *step) free() {
 	pending := d.CancelPending
-	d.Holder, d.Dispense, d.LeaseEnd, d.LeaseWarned, d.Part = "", "", 0, false, false
+	d.Holder, d.Dispense, d.LeaseEnd, d.LeaseWarned, d.Part, d.Short = "", "", 0, false, false, ""
 	switch {
 	case d.FillsDone >= d.FillsAllowed:
 		d.Ended = d.Ended || pending // a withdrawn hand-over does not bring back what was cancelled

@@ -20,6 +20,7 @@ var directions = map[string][]string{
 	"ledger/notary":         {"ledger"},
 	"ledger/scrub":          {"ledger"},
 	"ledger/receipt":        {"ledger"},
+	"ledger/collect":        {"ledger"},
 	"ledger/postgres":       {"ledger", "internal/directory", "internal/auth"},
 	"ledger/sqlite":         {"ledger", "internal/directory", "internal/auth"},
 	"ledger/filekey":        {"ledger"},

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -68,7 +69,7 @@ func parse(token string) (client uuid.UUID, secret []byte, ok bool) {
 }
 
 // Request returns the caller of r. fault.CodeUnauthenticated when there is none, it is wrong, or
-// several are given; fault.CodeValue when the person or purpose stated is too long or not printable
+// several are given; fault.CodeParameter for a purpose that is not known; fault.CodeValue when the person or purpose stated is too long or not printable
 // ASCII (the access row must hold it as sent).
 func (v *Verifier) Request(r *http.Request) (Subject, error) {
 	given := r.Header.Values("Authorization")
@@ -91,6 +92,9 @@ func (v *Verifier) Request(r *http.Request) (Subject, error) {
 	}
 	if s.Purpose == "" {
 		s.Purpose = "TREAT"
+	}
+	if !slices.Contains(purposes, s.Purpose) {
+		return Subject{}, fault.Of(fault.CodeParameter).At("header " + HeaderPurpose)
 	}
 	return s, nil
 }

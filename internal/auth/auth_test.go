@@ -56,6 +56,8 @@ func TestRequest(t *testing.T) {
 		{"two credentials", http.Header{"Authorization": {"Bearer " + token, "Bearer " + token}}, fault.CodeUnauthenticated},
 		{"person too long", http.Header{"Authorization": {"Bearer " + token}, auth.HeaderPerson: {strings.Repeat("p", 129)}}, fault.CodeValue},
 		{"person not ASCII", http.Header{"Authorization": {"Bearer " + token}, auth.HeaderPerson: {"\xff"}}, fault.CodeValue},
+		{"a purpose that is no code", http.Header{"Authorization": {"Bearer " + token}, auth.HeaderPurpose: {"because of Ada"}}, fault.CodeParameter},
+		{"a purpose nobody knows", http.Header{"Authorization": {"Bearer " + token}, auth.HeaderPurpose: {"ZYXWV"}}, fault.CodeParameter},
 		{"two purposes", http.Header{"Authorization": {"Bearer " + token}, auth.HeaderPurpose: {"TREAT", "ETREAT"}}, fault.CodeValue},
 	} {
 		t.Run(c.name, func(t *testing.T) {

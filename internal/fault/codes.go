@@ -47,6 +47,7 @@ const (
 	// The hub's own rules.
 	CodeNoMessageID   Code = "RX_NO_MESSAGE_ID"
 	CodeMessageID     Code = "RX_MESSAGE_ID"
+	CodeParameter     Code = "RX_PARAMETER"
 	CodeIDReused      Code = "RX_ID_REUSED"
 	CodeNoIdentity    Code = "RX_NO_IDENTITY"
 	CodeNoPatient     Code = "RX_NO_PATIENT"
@@ -93,13 +94,16 @@ const (
 	CodeDirected      Code = "RX_PRESCRIBER_DIRECTED"
 	CodeControlled    Code = "RX_CONTROLLED"
 	CodeCollectCode   Code = "RX_COLLECT_CODE"
+	CodeAttempts      Code = "RX_TOO_MANY_CODES"
 	CodeVersion       Code = "RX_VERSION"
 
 	// Information and warnings: the message was recorded.
 	CodeRecorded        Code = "RX_RECORDED"
+	CodeExists          Code = "RX_EXISTS"
 	CodeNoDosage        Code = "RX_NO_DOSAGE"
 	CodeNoPrescriberID  Code = "RX_NO_PRESCRIBER_ID"
 	CodeUnknownPharmacy Code = "RX_UNKNOWN_PHARMACY"
+	CodeAmbiguous       Code = "RX_PATIENT_AMBIGUOUS"
 	CodeOptionalRef     Code = "RX_UNRESOLVED_REFERENCE"
 	CodeInpatient       Code = "RX_NOT_ROUTED"
 	CodeHistoryOnly     Code = "RX_HISTORY_ONLY"
@@ -163,7 +167,7 @@ func Codes() []Entry {
 
 		{CodeResourceType, Invalid, 400, "structure", "This resourceType is not taken here.", "Send MedicationRequest, MedicationDispense or a Bundle of them.", false},
 		{CodeStructure, Invalid, 422, "structure", "An element has the wrong JSON form.", "Mend the element named in expression.", false},
-		{CodeUnknown, Invalid, 422, "structure", "There is no such element in FHIR R4.", "Remove or rename it; names are case-sensitive.", false},
+		{CodeUnknown, Invalid, 422, "structure", "There is no such element in FHIR R4.", "Remove or rename the element at this line and column of the one in expression; names are case-sensitive. A name that FHIR does not have is never repeated.", false},
 		{CodeRequired, Invalid, 422, "required", "A required element is absent.", "Add the element named in expression.", false},
 		{CodeValue, Invalid, 422, "value", "A value does not have the form that its type demands.", "Mend the element named in expression.", false},
 		{CodeCode, Invalid, 422, "code-invalid", "A code is not in its required value set.", "Use a code of the value set.", false},
@@ -177,6 +181,7 @@ func Codes() []Entry {
 
 		{CodeNoMessageID, Invalid, 400, "required", "Nothing identifies this message.", "Send Idempotency-Key (REST), Nats-Msg-Id (NATS), MessageHeader.id, Bundle.identifier or a business identifier.", false},
 		{CodeMessageID, Invalid, 400, "value", "The message id does not begin with the sender's organisation id, or is too long.", "Use <organisation id>.<your id>, at most 256 bytes.", false},
+		{CodeParameter, Invalid, 400, "value", "A header or the query is malformed, or holds a word that is not known.", "Mend the header or query named in expression.", false},
 		{CodeIDReused, Conflict, 409, "duplicate", "The id was used before with other content.", "Use a new id for new content.", false},
 		{CodeNoIdentity, Invalid, 422, "required", "The prescription or dispense has neither one business identifier nor an id.", "Give exactly one identifier, or mark one with use=official.", false},
 		{CodeNoPatient, Invalid, 422, "required", "The patient cannot be found in the message or among those this organisation sent before.", "Include the Patient, or give subject.identifier.", false},
@@ -221,12 +226,15 @@ func Codes() []Entry {
 		{CodeDirected, Conflict, 409, "business-rule", "The prescriber has chosen the pharmacy.", "Ask the clinic.", false},
 		{CodeControlled, Conflict, 409, "business-rule", "A controlled drug is recorded and not routed here.", "Use the way that the law asks for.", false},
 		{CodeCollectCode, Conflict, 409, "conflict", "This collect code does not open the prescription.", "Ask the patient for the present code; after five wrong ones it is dead.", false},
+		{CodeAttempts, Unavailable, 429, "throttled", "This organisation has shown too many wrong collect codes.", "Wait an hour, and look at how codes are read in.", true},
 		{CodeVersion, Conflict, 412, "conflict", "If-Match names another version than the present one.", "Read the prescription and amend that.", false},
 
 		{CodeRecorded, Internal, 201, "informational", "Recorded.", "", false},
+		{CodeExists, Internal, 200, "informational", "A prescription with this identifier exists: nothing new was recorded.", "Use the one at Location.", false},
 		{CodeNoDosage, Internal, 201, "informational", "The order has no dosage: pharmacist and patient are told to look for it on paper.", "Send dosageInstruction.", false},
 		{CodeNoPrescriberID, Internal, 201, "informational", "The prescriber has no identifier.", "Send Practitioner.identifier.", false},
 		{CodeUnknownPharmacy, Internal, 201, "informational", "The pharmacy named is not known here: the prescription waits for the patient's choice.", "Check dispenseRequest.performer.", false},
+		{CodeAmbiguous, Internal, 201, "informational", "The patient's identifiers belong to several patients that you sent before: the first one's patient was taken.", "Check which patient is meant; two records of one person are not joined here.", false},
 		{CodeOptionalRef, Internal, 201, "informational", "A reference to something outside the message could not be followed.", "", false},
 		{CodeInpatient, Internal, 201, "informational", "Recorded and not routed: this order is not for a community pharmacy.", "", false},
 		{CodeHistoryOnly, Internal, 201, "informational", "Recorded as this pharmacy's history: it cites no prescription, so no fill was used.", "", false},

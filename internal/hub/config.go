@@ -25,16 +25,17 @@ type Config struct {
 	// begin with it. Defaults to the address in HTTP.
 	BaseURL string `yaml:"baseURL" env:"DOSEWIRE_BASE_URL"`
 
-	HTTP      HTTP      `yaml:"http"`
-	NATS      NATS      `yaml:"nats"`
-	Store     Store     `yaml:"store"`
-	Keys      Keys      `yaml:"keys"`
-	Ledger    Ledger    `yaml:"ledger"`
-	Notary    Notary    `yaml:"notary"`
-	FHIR      FHIR      `yaml:"fhir"`
-	Retention Retention `yaml:"retention"`
-	Telemetry Telemetry `yaml:"telemetry"`
-	Grace     Grace     `yaml:"grace"`
+	HTTP          HTTP          `yaml:"http"`
+	NATS          NATS          `yaml:"nats"`
+	Store         Store         `yaml:"store"`
+	Keys          Keys          `yaml:"keys"`
+	Ledger        Ledger        `yaml:"ledger"`
+	Notary        Notary        `yaml:"notary"`
+	FHIR          FHIR          `yaml:"fhir"`
+	Prescriptions Prescriptions `yaml:"prescriptions"`
+	Retention     Retention     `yaml:"retention"`
+	Telemetry     Telemetry     `yaml:"telemetry"`
+	Grace         Grace         `yaml:"grace"`
 
 	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 90; -1 means
 	// none.
@@ -143,6 +144,19 @@ type FHIR struct {
 	// Accept lists the profiles that a resource may state, as "url", "url from" or "url from until" with
 	// days such as 2026-01-31, both included. Empty means any.
 	Accept []string `yaml:"accept" env:"DOSEWIRE_FHIR_ACCEPT"`
+}
+
+// Prescriptions is what the operator has decided about orders. Codes are "system|code".
+type Prescriptions struct {
+	// Controlled are the codes of controlled drugs, as medication or as one of its ingredients. Such an
+	// order is recorded and reaches no pharmacy. Empty means that none is known.
+	Controlled []string `yaml:"controlled" env:"DOSEWIRE_PRESCRIPTIONS_CONTROLLED"`
+	// ControlledAllow are the ids of the clinics whose orders for them are routed like any other. This
+	// hub is not certified for electronic prescriptions of controlled substances (21 CFR 1311).
+	ControlledAllow []string `yaml:"controlledAllow" env:"DOSEWIRE_PRESCRIPTIONS_CONTROLLED_ALLOW"`
+	// Directed are the codes of MedicationRequest.category with which the prescriber chooses the
+	// pharmacy: the patient can then send it nowhere else.
+	Directed []string `yaml:"directed" env:"DOSEWIRE_PRESCRIPTIONS_DIRECTED"`
 }
 
 // Telemetry is logs; traces are set by the OTEL_EXPORTER_OTLP variables.

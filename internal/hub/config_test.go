@@ -128,7 +128,17 @@ func TestValidate(t *testing.T) {
 		"origin with plus":     {func(c *Config) { c.Ledger.Origin = "a+b" }, "ledger.origin"},
 		"long socket path":     {func(c *Config) { c.Data = strings.Repeat("d", 100) }, "too long for a socket"},
 		"no address":           {func(c *Config) { c.HTTP.Address = "here" }, "not host:port"},
-		"grace of an hour":     {func(c *Config) { c.Grace.HTTP = time.Hour }, "grace.http"},
+		"prescriptions": {func(c *Config) {
+			c.Prescriptions = Prescriptions{Controlled: []string{"http://www.nlm.nih.gov/research/umls/rxnorm|7052"},
+				ControlledAllow: []string{"0192f3c4-5a6b-7c8d-9e0f-112233445566"}, Directed: []string{"urn:category|directed"}}
+		}, ""},
+		"a code without its system": {func(c *Config) { c.Prescriptions.Controlled = []string{"7052"} }, "prescriptions.controlled: an entry is not system|code"},
+		"a category with a space":   {func(c *Config) { c.Prescriptions.Directed = []string{"urn:x| a "} }, "prescriptions.directed: an entry is not system|code"},
+		"allowed by name": {func(c *Config) {
+			c.Prescriptions = Prescriptions{Controlled: []string{"a|b"}, ControlledAllow: []string{"Riverside"}}
+		}, "not the id of an organisation"},
+		"allowed what is not barred": {func(c *Config) { c.Prescriptions.ControlledAllow = []string{"0192f3c4-5a6b-7c8d-9e0f-112233445566"} }, "names no drug"},
+		"grace of an hour":           {func(c *Config) { c.Grace.HTTP = time.Hour }, "grace.http"},
 	} {
 		c := Config{}.WithDefaults()
 		row.change(&c)

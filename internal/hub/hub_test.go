@@ -58,6 +58,12 @@ func run(t *testing.T, c Config, specs ...adapters.Spec) (h *Hub, stop func() er
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h, start(t, h, log)
+}
+
+// start runs a hub and returns when it is ready.
+func start(t *testing.T, h *Hub, log *diaryLog) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
@@ -71,7 +77,7 @@ func run(t *testing.T, c Config, specs ...adapters.Spec) (h *Hub, stop func() er
 	}
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { stop() })
-	return h, stop
+	return stop
 }
 
 func get(t *testing.T, url string) (int, string) {

@@ -66,18 +66,49 @@ func openStores(ctx context.Context, c Config) (d databases, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if d.wrapper, err = openWrapper(ctx, c.Keys); err != nil {
-		return d, err
-	}
 	if c.Store.Migrate || c.Store.DSN == "" {
 		if err := Migrate(ctx, c); err != nil {
 			return d, err
 		}
 	}
+	open := d.openSQLite
 	if c.Store.DSN != "" {
-		return d, d.openPostgres(ctx, c)
+		open = d.openPostgres
 	}
-	return d, d.openSQLite(ctx, c)
+	if err := open(ctx, c); err != nil {
+		return d, err
+	}
+	return d, d.openWrapper(ctx, c)
+}
+
+// ErrKeysLost: what was recorded was sealed under keys that are not in the key database. Restore it.
+var ErrKeysLost = fault.New(fault.Tampered, "hub: the ledger has entries, but the key database holds no deployment key: "+
+	"restore the key database (keys/keys.db in the data folder, or store.keysDSN) and the key file from the backup that belongs to these records")
+
+// openWrapper opens what protects the deployment key. Only a deployment that has neither keys nor
+// entries may begin with new ones: replaced keys open nothing, and find no message that was recorded.
+func (d *databases) openWrapper(ctx context.Context, c Config) error {
+	stored, err := d.keys.Deployment(ctx)
+	if err != nil {
+		return err
+	}
+	if len(stored) > 0 {
+		if c.Keys.KMS == "" {
+			d.wrapper, err = filekey.OpenExisting(c.Keys.File)
+			return err
+		}
+		d.wrapper, err = openWrapper(ctx, c.Keys)
+		return err
+	}
+	head, err := d.records.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head.Size > 0 {
+		return ErrKeysLost
+	}
+	d.wrapper, err = openWrapper(ctx, c.Keys)
+	return err
 }
 
 // openWrapper opens what protects the deployment key.

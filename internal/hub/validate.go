@@ -45,6 +45,7 @@ func (c Config) Validate() error {
 	}
 	v.retention(c.Retention)
 	v.check(c.Keys.Missing == "" || c.Keys.Missing == acceptMissing, "keys.missing is neither empty nor %s", acceptMissing)
+	v.prescriptions(c.Prescriptions)
 	v.store(c.Store)
 	v.keys(c.Keys)
 	if c.Mode == Cluster {

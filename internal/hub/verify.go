@@ -35,6 +35,9 @@ func VerifyStore(ctx context.Context, c Config, q admin.Verification, progress f
 
 func verify(ctx context.Context, r ledger.Chain, c Ledger, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
 	stored, err := r.Head(ctx)
+	if errors.Is(err, ledger.ErrNotFound) { // the one row that every store has from its first day on
+		return admin.Verdict{}, ledger.ErrHead.Wrap(err)
+	}
 	if err != nil {
 		return admin.Verdict{}, fmt.Errorf("hub: head: %w", err)
 	}

@@ -81,6 +81,7 @@ func (h *Hub) closeBroker() error {
 func (h *Hub) openRecorder(ctx context.Context) (err error) {
 	h.recorder, err = recorder.Open(ctx, recorder.Config{
 		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge, Damaged: h.damaged,
+		Policy: h.config.Prescriptions.policy(),
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,

@@ -22,6 +22,7 @@ import (
 var (
 	ErrMode   = fault.New(fault.Denied, "filekey: others may read the key")
 	ErrSize   = fault.New(fault.Tampered, "filekey: the key file does not hold 32 bytes")
+	ErrAbsent = fault.New(fault.Tampered, "filekey: the key file is absent: restore it from its backup")
 	ErrUnwrap = fault.New(fault.Tampered, "filekey: this key file did not wrap this key, or it was changed")
 	errFile   = fault.New(fault.Unavailable, "filekey: the key file cannot be used")
 )
@@ -49,6 +50,20 @@ func Open(path string) (*Wrapper, error) {
 		}
 		key, err = read(path) // perhaps another process's
 	}
+	return wrapper(key, err)
+}
+
+// OpenExisting is Open for a deployment that has begun: a file that is not there has been lost, and
+// a new one could not unwrap anything. ErrAbsent, and nothing is made.
+func OpenExisting(path string) (*Wrapper, error) {
+	key, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrAbsent.Wrap(fmt.Errorf("%s: %w", path, err))
+	}
+	return wrapper(key, err)
+}
+
+func wrapper(key []byte, err error) (*Wrapper, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,9 @@ func deploy(t *testing.T, s ledger.KeyStore, add ...ledger.DeploymentKey) []ledg
 
 // testDeployment lets many nodes start at once: all must end with one key.
 func testDeployment(t *testing.T, s ledger.KeyStore) {
+	if none, err := s.Deployment(t.Context()); err != nil || len(none) != 0 {
+		t.Errorf("Deployment before there is one: %d bytes, %v", len(none), err)
+	}
 	const nodes = 8
 	var (
 		wg  sync.WaitGroup

@@ -59,6 +59,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"Rows", testRows},
 		{"Records", testRecords},
 		{"Prescriptions", testPrescriptions},
+		{"OrgPrescriptions", testOrgPrescriptions},
 		{"Due", testDue},
 		{"Unfetched", testUnfetched},
 		{"Effects", testEffects},

@@ -27,7 +27,11 @@ func (s *Store) Commit(ctx context.Context, b *ledger.Batch) error {
 	queueKeeping(&q, b)
 	q.add("advance", `SELECT dosewire_advance($1, $2, $3, $4, $5, $6, $7)`,
 		bigint(t.Epoch), bigint(t.Seq), bigint(t.Size), t.Leaf[:], bigint(uint64(t.Time)), bigint(t.Deliveries), bigint(uint64(ledger.Lease.Milliseconds())))
-	return s.run(ctx, q, "commit")
+	err := s.run(ctx, q, "commit")
+	if errors.Is(err, errData) {
+		return s.headBehind(ctx, err)
+	}
+	return err
 }
 
 // send runs a batch as one implicit transaction.

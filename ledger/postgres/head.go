@@ -22,6 +22,19 @@ func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 	return h, refuse(err, "read head")
 }
 
+// chainEnds says whether the chain ends where the head says.
+const chainEnds = `(size = 0 OR EXISTS (SELECT 1 FROM ledger l WHERE l.idx = head.last AND l.leaf = head.leaf))`
+
+// headBehind turns a commit that the database refused into ledger.ErrHead when that is why: the chain
+// does not end where the head says, so nothing can be appended.
+func (s *Store) headBehind(ctx context.Context, refusal error) error {
+	var ends bool
+	if err := s.pool.QueryRow(ctx, `SELECT `+chainEnds+` FROM head`).Scan(&ends); err == nil && !ends {
+		return ledger.ErrHead.Wrap(refusal)
+	}
+	return refusal
+}
+
 // SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
 // changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
 func (s *Store) SetOrigin(ctx context.Context, origin string) error {
@@ -46,10 +59,13 @@ func (s *Store) Acquire(ctx context.Context, term uint64) (ledger.Head, time.Tim
 	    term = CASE WHEN $1 <> 0 AND term = $1 THEN term ELSE term + 1 END,
 	    lease_until = clock_timestamp() + $2 * interval '1 millisecond'
 	  WHERE $1 <> 0 AND term = $1 OR lease_until <= clock_timestamp()
-	  RETURNING ` + headColumns + `, clock_timestamp()`
+	  RETURNING ` + headColumns + `, clock_timestamp(), ` + chainEnds
 	var now time.Time
-	h, err := scanHead(s.pool.QueryRow(ctx, take, int64(term), ledger.Lease.Milliseconds()), &now)
+	var ends bool
+	h, err := scanHead(s.pool.QueryRow(ctx, take, int64(term), ledger.Lease.Milliseconds()), &now, &ends)
 	switch err = refuse(err, "acquire lease"); {
+	case err == nil && !ends:
+		return ledger.Head{}, time.Time{}, ledger.ErrHead
 	case err == nil:
 		return h, now, nil
 	case err == error(ledger.ErrNotFound):

@@ -34,12 +34,10 @@ type attacked struct {
 	records []ledger.Record
 	rx      []ledger.ID
 	answers []streams.Answer
-	mark    int // first message after the notary's tick
 
 	scrub  *scrub.Scrubber
 	notary *notary.Notary
 	key    *notary.Key
-	began  time.Time
 	omit   atomic.Bool // the hub drops what it refuses
 }
 

@@ -19,6 +19,9 @@ func (r *Recorder) genesis(ctx context.Context) error {
 	if r.head.Size > 0 {
 		return nil
 	}
+	if _, err := r.deps.Keys.Hub(ctx); err != nil {
+		return fmt.Errorf("recorder: own key: %w", err)
+	}
 	if err := r.deps.Store.SetOrigin(ctx, r.config.Origin); err != nil {
 		return fmt.Errorf("recorder: origin: %w", err)
 	}

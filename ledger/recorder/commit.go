@@ -28,6 +28,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 			return fmt.Errorf("recorder: key: %w", fenced(err))
 		}
 		u.patient = key
+		u.brief = u.result.fate == refused && !r.kept.take(u.sender.ID, u.message.Time.UnixMilli()/day, len(u.body))
 	}
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
@@ -51,7 +52,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 }
 
 func sealUnit(u *unit) error {
-	rec := &u.result.record
+	rec, body := &u.result.record, u.body
 	if u.result.statement != "" {
 		return nil
 	}
@@ -60,11 +61,13 @@ func sealUnit(u *unit) error {
 	case refused:
 		u.result.quarantined = ledger.Quarantined{Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
 			Code: u.result.answer.Code, Time: u.message.Time.UnixMilli()}
-		return ledger.SealQuarantined(u.patient, &u.result.quarantined, u.body)
+		if u.brief {
+			body = digest(u.body)
+		}
+		return ledger.SealQuarantined(u.patient, &u.result.quarantined, body)
 	default:
 		return nil
 	}
-	body := u.body
 	if u.result.instead != nil {
 		body = u.result.instead
 	}
@@ -78,7 +81,7 @@ func sealUnit(u *unit) error {
 // quarantine key for refusals.
 func (r *Recorder) keyFor(ctx context.Context, u *unit) (ledger.PatientKey, error) {
 	switch {
-	case u.result.fate == refused:
+	case u.result.fate == refused, u.result.passing:
 		return r.deps.Keys.Quarantine(ctx, u.message.Time.UnixMilli()/day)
 	case u.result.fate != recorded:
 		return ledger.PatientKey{}, nil
@@ -168,7 +171,7 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 	case refused:
 		res.quarantined.Epoch = b.From.Epoch
 		b.Quarantined = append(b.Quarantined, res.quarantined)
-	case repeated, reused:
+	case repeated, reused, existing:
 		if u.sub == 0 {
 			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
 		}
@@ -180,8 +183,9 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
 	effects := u.result.effects
 	if u.reply == "" && u.sender.Kind != "" {
+		about := only(u.result.answer.Resources)
 		effects = append(effects, ledger.Effect{Kind: ledger.EffectDeliver, Org: u.sender.ID, Type: "OperationOutcome",
-			Body: fhir.OutcomeFrom(u.result.answer.Issues), Prescription: only(u.result.answer.Resources)})
+			Body: fhir.OutcomeFrom(u.result.answer.Issues), Prescription: parseID(about.Rx), Claim: about.Claim, State: about.State})
 	}
 	for _, e := range effects {
 		b.To.Deliveries++
@@ -190,12 +194,12 @@ func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
 	}
 }
 
-// only is the prescription that an answer concerns if it is exactly one.
-func only(resources []streams.Resource) ledger.ID {
+// only is what an answer concerns if it is exactly one.
+func only(resources []streams.Resource) streams.Resource {
 	if len(resources) != 1 {
-		return ledger.ID{}
+		return streams.Resource{}
 	}
-	return parseID(resources[0].Rx)
+	return resources[0]
 }
 
 // repeat builds the answer to a message decided before: the first decision, and the present state so

@@ -3,6 +3,7 @@ package recorder
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,7 @@ const (
 	repeated             // decided before: the first decision again
 	reused               // the id of another message: answered, nothing else
 	recorded             // sealed, linked, remembered
+	existing             // a conditional create of what exists: answered, nothing else
 )
 
 // result is the decision on one unit, before it has an index.
@@ -33,6 +35,7 @@ type result struct {
 	record      ledger.Record
 	patient     ledger.ID // whose key seals the record; zero = the hub's
 	statement   string    // public text recorded instead of a sealed record; "" = none
+	passing     bool      // sealed under the day's quarantine key: it is about nobody
 	instead     []byte    // sealed instead of the received fact; nil = as received
 	commitment  ledger.Hash
 	quarantined ledger.Quarantined // a refusal, sealed
@@ -49,6 +52,7 @@ type decider struct {
 	directory *directory.Directory
 	view      *view
 	policy    Policy
+	tries     tries
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
 }
@@ -79,6 +83,9 @@ func (d *decider) decide(u *unit, now time.Time) error {
 	}
 	if u.refused() {
 		d.refuse(u)
+		return nil
+	}
+	if u.result.fate == existing {
 		return nil
 	}
 	d.names[u.name] = u
@@ -143,12 +150,19 @@ func (d *decider) message(u *unit, now time.Time) (*draft, error) {
 			u.refuse(fault.Of(fault.CodeSender).At(u.read.Dispenses[0].Expression))
 			return t, nil
 		}
+		if found, err := t.found(); found || err != nil {
+			return t, err
+		}
 		for _, q := range u.read.Requests {
 			if err := t.request(q); err != nil {
 				return nil, err
 			}
 		}
 	case auth.Pharmacy:
+		if u.shown && len(u.read.Dispenses) != 1 {
+			u.refuse(fault.Of(fault.CodeNotServed).At("header " + streams.HeaderCollect)) // a code opens one fill
+			return t, nil
+		}
 		// prescriptions in a pharmacy's message are citations, never an issue
 		if len(u.read.Dispenses) == 0 {
 			for _, q := range u.read.Requests {
@@ -190,6 +204,7 @@ type draft struct {
 	counted    bool // but what the refusal itself changes
 	patient    ledger.ID
 	statement  string // public text that is the whole record
+	passing    bool   // about nobody: kept as long as a refusal
 }
 
 // consequence is an effect of the state machine with the resource that caused it.
@@ -234,7 +249,7 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	}
 	state, effects, answer := rx.Decide(p.state.State, e, t.now)
 	if answer.Counted {
-		t.only(p, state)
+		t.only(p, state, effects, item, e, answer)
 	}
 	if answer.Refused {
 		return answer
@@ -243,6 +258,7 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	if !answer.NoOp {
 		p.dirty = true
 		p.row.Version++
+		p.remember(e, answer, t.now)
 	}
 	for _, f := range effects {
 		if f.Kind == rx.TakeFill {
@@ -255,13 +271,24 @@ func (t *draft) step(p *prescription, e rx.Event, item int) rx.Answer {
 	return answer
 }
 
-// only keeps of this draft nothing but one prescription's state: a refusal that counts.
-func (t *draft) only(p *prescription, state rx.State) {
+// only keeps of this draft nothing but one prescription's state, and what time did to it: a refusal
+// that counts.
+func (t *draft) only(p *prescription, state rx.State, effects []rx.Effect, item int, e rx.Event, a rx.Answer) {
 	kept := *p
 	kept.state.State, kept.dirty = state, true
 	kept.row.Version++
+	kept.remember(e, a, t.now)
 	t.touched[p.row.ID] = &kept
-	t.order = []ledger.ID{p.row.ID}
+	t.order, t.consequent = []ledger.ID{p.row.ID}, nil
+	for _, f := range effects {
+		t.consequent = append(t.consequent, consequence{Effect: f, p: &kept, item: item})
+	}
+}
+
+// remember adds what e has done to the prescription's trail.
+func (p *prescription) remember(e rx.Event, a rx.Answer, now time.Time) {
+	p.state.Trail = p.state.Trail.Add(rx.Step{Version: p.row.Version, At: now.UnixMilli(), Kind: e.Kind, Record: e.Record,
+		By: e.Org, With: p.state.With(), Status: p.state.Status(), Code: a.Code, Refused: a.Refused})
 }
 
 // answered turns the state machine's word on one resource into the sender's.
@@ -289,9 +316,9 @@ func (t *draft) answered(res streams.Resource, p *prescription, a rx.Answer, exp
 			res.Code = string(a.Code)
 			t.inform(a.Code, expression)
 		}
-		if len(a.Flags) > 0 {
-			res.Code = string(fault.CodeFlagged)
-			t.inform(fault.CodeFlagged, expression)
+		if len(a.Flags) > 0 { // flags are words of rx
+			last := &t.issues[len(t.issues)-1]
+			last.Text += " Conflicts: " + strings.Join(a.Flags, ", ") + "."
 		}
 	}
 	t.resources = append(t.resources, res)
@@ -337,14 +364,14 @@ func (t *draft) finish() {
 	}
 	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}
-	u.result.patient, u.result.statement = t.patient, t.statement
+	u.result.patient, u.result.statement, u.result.passing = t.patient, t.statement, t.passing
 	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id,
 		Seq: u.message.Seq, Sub: u.place()}
 	if u.kind == "" && len(t.resources) == 1 && !t.conflict && t.resources[0].Version > 0 {
 		u.result.record.Of = parseID(t.resources[0].ID)
 		u.result.record.Version = t.resources[0].Version
 	}
-	if !t.conflict {
+	if !t.conflict || t.counted {
 		u.result.effects = t.effects()
 	}
 }
@@ -393,12 +420,15 @@ func (v *view) settle(p *prescription) {
 	}
 }
 
-// stored is a prescription's state as the state column holds it: the machine's value and the hashes
-// under which a pharmacy may cite it.
+// stored is a prescription's state as the state column holds it: the machine's value, the hashes under
+// which a pharmacy may cite it and by which it can tell the patient from another, and how many collect
+// codes it has had.
 type stored struct {
-	rx.State
+	rx.Kept
 	CiteIdentifier string `json:"citeIdentifier,omitempty"`
 	CiteLocal      string `json:"citeLocal,omitempty"`
+	Codes          uint16 `json:"codes,omitempty"` // number of the latest collect code
+	Subject        []who  `json:"subject,omitempty"`
 }
 
 // write fills the row's columns from the state.

@@ -49,10 +49,18 @@ func (t *draft) dispense(md fhir.Dispense) error {
 		t.unit.refuse(fault.Of(fault.CodeStatus).At(md.Expression + ".status"))
 		return nil
 	}
+	if t.unit.shown {
+		return t.collected(md, kind)
+	}
 	p, found, err := t.cited(md)
 	if err != nil || !found {
 		return err
 	}
+	return t.identified(p, md, kind)
+}
+
+// identified decides a dispense by its identity: against the prescription that it is about, nil for none.
+func (t *draft) identified(p *prescription, md fhir.Dispense, kind rx.Kind) error {
 	key, ok := dispenseKey(t.keys, t.unit.sender.ID, md.Identity, md.Local)
 	if !ok && p != nil && t.unit.claim > 0 { // the claim number identifies it
 		key, ok = t.keys.Index(t.unit.sender.ID, "md-claim", p.row.ID.String(), strconv.FormatUint(t.unit.claim, 10)), true
@@ -88,6 +96,11 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(md.Expression + ".authorizingPrescription"))
 		return nil
 	}
+	stranger := somebodyElse(subjectOf(t.keys, p.row.ID, t.unit.read.Subject), p.state.Subject)
+	if stranger && (kind == rx.Claim || kind == rx.Prepare) { // an intention; a hand-over is a fact, and flagged
+		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(md.Expression + ".subject"))
+		return nil
+	}
 	if known.Prescription != (ledger.ID{}) && known.Prescription != p.row.ID {
 		t.answered(streams.Resource{Type: streams.TypeMedicationDispense}, p, rx.Answer{Refused: true, Code: fault.CodeDispenseUsed}, md.Expression)
 		return nil
@@ -97,9 +110,10 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 	a := t.step(p, rx.Event{
 		Kind: kind, Dispense: hexHash(known.Key.Hash), Stated: t.unit.claim, Partial: partial(md.Type), Whole: whole(md.Type),
 		Amount: md.Quantity.Millionths, Unit: md.Quantity.Unit, Substituted: md.Substituted, Mitigated: md.Mitigated,
-		WasSent:   t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
-		EverHeld:  known.Claim > 0,
+		WasSent:  t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
+		EverHeld: known.Claim > 0, OtherPatient: stranger,
 		OldStatus: known.Status, OldClaim: known.Claim,
+		Code: t.unit.proof.Locator, CodeOK: t.right(),
 	}, md.Item)
 	if !a.Refused && !a.NoOp {
 		known.Prescription, known.Status = p.row.ID, md.Status

@@ -9,6 +9,7 @@ import (
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -18,6 +19,7 @@ const (
 	FactNomination   = "nomination"
 	FactDue          = "due"    // time has come for a prescription
 	FactSilent       = "silent" // a pharmacy has not fetched one
+	FactCollect      = collect.FactKind
 )
 
 // OrganizationFact makes or changes an organisation and its credentials. Organisations are replaced
@@ -73,6 +75,10 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		}
 	case FactDue, FactSilent:
 		if err := t.timely(); err != nil {
+			return nil, err
+		}
+	case FactCollect:
+		if err := t.newCode(); err != nil {
 			return nil, err
 		}
 	case FactKeys:

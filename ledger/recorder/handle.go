@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
@@ -45,6 +47,9 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 		default:
 			if broken := r.ends(ctx, r.head); broken != nil {
 				return broken // it is not the message
+			}
+			if err := r.sealable(ctx); err != nil {
+				return err // nor is it here
 			}
 			r.log.ErrorContext(ctx, "message quarantined", "seq", messages[0].Seq, "kind", fault.KindOf(err).String(), "error", err)
 			return r.isolate(ctx, &messages[0])
@@ -107,7 +112,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 		return err
 	}
 	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, view: v, names: map[ledger.Key]*unit{},
-		orgs: map[ledger.ID]ledger.Organization{}}
+		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries)}
 	at := r.head.Time
 	for _, u := range units {
 		at = max(at, u.message.Time.UnixMilli())
@@ -125,6 +130,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 	if err := r.commit(ctx, b, units); err != nil {
 		return err
 	}
+	r.tries = d.tries
 	r.metrics.batch(ctx, units, time.Since(began))
 	return nil
 }
@@ -175,6 +181,10 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	}
 	for i, u := range of {
 		u.patient, u.keyed = found[i], true
+		if r.deps.Keys.Ambiguous(refs[i]) {
+			u.issues = append(u.issues, fhir.Issue{Severity: "warning", Code: "informational", ID: string(fault.CodeAmbiguous),
+				Text: title(fault.CodeAmbiguous), Expression: u.doc.Type()})
+		}
 	}
 	return nil
 }
@@ -184,6 +194,9 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 func (u *unit) needsPatient() bool {
 	if u.sender.Kind == "clinic" {
 		return true
+	}
+	if u.shown {
+		return false // the code says whose
 	}
 	for _, md := range u.read.Dispenses {
 		if len(md.Cites) == 0 {

@@ -201,8 +201,15 @@ func (h *hub) shut() {
 // add makes an organisation by its fact.
 func (h *hub) add(kind, name, npi string) ledger.Organization {
 	h.t.Helper()
+	return h.addWith(kind, name, npi, func(*ledger.Organization) {})
+}
+
+// addWith is add of an organisation that change may alter.
+func (h *hub) addWith(kind, name, npi string, change func(*ledger.Organization)) ledger.Organization {
+	h.t.Helper()
 	org := ledger.Organization{ID: uuid.Must(uuid.NewV7()), Kind: kind, Name: name,
 		Identifiers: []ledger.Identifier{{System: "http://hl7.org/fhir/sid/us-npi", Value: npi}}}
+	change(&org)
 	body, err := json.Marshal(recorder.OrganizationFact{Organization: org, Clients: []ledger.Client{{ID: uuid.Must(uuid.NewV7()), Org: org.ID}}})
 	h.must(err)
 	a := h.call(streams.Message{ID: "hub." + rand.Text(), Subject: streams.FactSubject(recorder.FactOrganization), Body: body})

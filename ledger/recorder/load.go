@@ -160,6 +160,17 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 		}
 		return
 	}
+	if u.kind == FactCollect {
+		if f, err := parseCollect(u.body); err == nil {
+			w.Prescriptions = append(w.Prescriptions, f.prescription)
+		}
+		return
+	}
+	for _, id := range []ledger.ID{u.proof.Prescription, u.about} {
+		if id != (ledger.ID{}) {
+			w.Prescriptions = append(w.Prescriptions, id)
+		}
+	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
 	}

@@ -34,11 +34,11 @@ func newMetrics(m metric.Meter) (out metrics, err error) {
 }
 
 func (m metrics) batch(ctx context.Context, units []*unit, took time.Duration) {
-	var count [4]int64
+	var count [existing + 1]int64
 	for _, u := range units {
 		count[u.result.fate]++
 	}
-	for f, name := range [...]string{refused: "refused", repeated: "repeated", reused: "reused", recorded: "recorded"} {
+	for f, name := range [...]string{refused: "refused", repeated: "repeated", reused: "reused", recorded: "recorded", existing: "existing"} {
 		if count[f] > 0 {
 			m.messages.Add(ctx, count[f], metric.WithAttributes(attribute.String("fate", name)))
 		}

@@ -92,13 +92,17 @@ type Recorder struct {
 	head      ledger.Head
 	intended  ledger.Head // what the commit in hand makes of head
 	accessed  time.Time   // last look for accesses without an entry
+	looked    time.Time   // last look for RX_INTAKE and the hub's own key
 	announcer *announcer
 	metrics   metrics
 	anchors   anchorage // of its own lock
 	erased    bool      // somebody was erased, ever
+	tries     tries     // of collect codes, by organisation
+	kept      allowance // of quarantine
 
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms
+	lost    atomic.Bool  // RX_INTAKE is gone and not yet made anew
 	halted  atomic.Pointer[error]
 	erasing atomic.Bool // an erasure has work left outside
 }
@@ -165,12 +169,19 @@ func (r *Recorder) lead(ctx context.Context) error {
 	if err := r.genesis(ctx); err != nil {
 		return err
 	}
+	if err := r.deps.Keys.Check(ctx); err != nil {
+		return fmt.Errorf("recorder: own key: %w", err)
+	}
 	// Another recorder may have erased patients since, and not have come to an end with it.
 	r.deps.Keys.ForgetAll()
 	if err := r.shred(ctx); err != nil {
 		return err
 	}
-	return r.openStreams(ctx)
+	if err := r.openStreams(ctx); err != nil {
+		return err
+	}
+	r.lost.Store(false)
+	return nil
 }
 
 // acquire renews the term that is still ours, else waits until no other recorder's lease runs and
@@ -222,20 +233,20 @@ func (r *Recorder) leased(database time.Time) {
 	}
 }
 
-// Healthy is nil while the lease is fresh and nothing has halted.
+// Healthy is nil while the lease is fresh, RX_INTAKE is there and nothing has halted.
 func (r *Recorder) Healthy() error {
 	if err := r.halted.Load(); err != nil {
 		return *err
 	}
-	if age := time.Since(time.UnixMilli(r.renewed.Load())); age > ledger.Lease {
+	if age := time.Since(time.UnixMilli(r.renewed.Load())); age > ledger.Lease || r.lost.Load() {
 		return fault.Of(fault.CodeUnavailable).After(time.Second)
 	}
 	return nil
 }
 
 // Run records until ctx ends; then it finishes the batch in hand, announces what is committed and
-// returns nil. A deposed recorder stands by and leads again. Any other end is an error that needs an
-// operator.
+// returns nil. A deposed recorder stands by and leads again; one that lost RX_INTAKE makes it anew. Any
+// other end is an error that needs an operator.
 func (r *Recorder) Run(ctx context.Context) error {
 	for {
 		err := r.reign(ctx)
@@ -243,8 +254,10 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
 			r.release(ctx)
 			return nil
-		case errors.Is(err, ledger.ErrHeadMoved), errors.Is(err, ledger.ErrLeased), errors.Is(err, streams.ErrDeposed):
-			r.log.WarnContext(ctx, "recorder was deposed")
+		case errors.Is(err, errIntakeLost), errors.Is(err, ledger.ErrHeadMoved), errors.Is(err, ledger.ErrLeased), errors.Is(err, streams.ErrDeposed):
+			if !r.lost.Load() {
+				r.log.WarnContext(ctx, "recorder was deposed")
+			}
 			if err := r.lead(ctx); err != nil {
 				if ctx.Err() != nil {
 					return nil
@@ -356,6 +369,35 @@ func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
 		return err
 	}
 	if err := r.renew(ctx); err != nil && fault.KindOf(err) != fault.Unavailable {
+		return err
+	}
+	return r.present(ctx)
+}
+
+// errIntakeLost ends a term whose RX_INTAKE is gone: what was in it and not yet recorded is lost, and
+// its senders, who have no outcome, send it again.
+var errIntakeLost = fault.New(fault.Unavailable, "recorder: RX_INTAKE is gone")
+
+// present looks, now and then while nothing comes, whether there is anything that could come, for a
+// reader waits for its stream without end, and whether it could be sealed.
+func (r *Recorder) present(ctx context.Context) error {
+	if time.Since(r.looked) < time.Second {
+		return nil
+	}
+	r.looked = time.Now()
+	asking, cancel := context.WithTimeout(ctx, ledger.Lease/6) // a broker that is away is another's matter
+	defer cancel()
+	if _, err := r.js.Stream(asking, streams.Intake); errors.Is(err, jetstream.ErrStreamNotFound) {
+		r.lost.Store(true)
+		r.log.ErrorContext(ctx, "RX_INTAKE is gone: it is made anew; what it held and was not recorded is lost until its senders repeat it", "seq", r.head.Seq)
+		return errIntakeLost
+	}
+	return r.sealable(ctx)
+}
+
+// sealable tells keys that are lost from a key database that is away.
+func (r *Recorder) sealable(ctx context.Context) error {
+	if err := r.deps.Keys.Check(ctx); fault.KindOf(err) == fault.Tampered {
 		return err
 	}
 	return nil

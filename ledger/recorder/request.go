@@ -44,6 +44,9 @@ func (t *draft) request(q fhir.Request) error {
 	if err != nil {
 		return err
 	}
+	if t.unit.match != 0 {
+		return t.amend(p, kind, q)
+	}
 	fresh := p == nil || p.state.Phase == rx.None
 	if kind == rx.Issue && !t.fillable(q, fresh) {
 		return nil
@@ -56,16 +59,8 @@ func (t *draft) request(q fhir.Request) error {
 	if p == nil {
 		p = t.begin(key, q)
 	}
-	event := t.ordered(kind, q)
-	if t.unit.match != 0 && kind == rx.Issue {
-		if err := t.matched(p); err != nil {
-			t.refused(p, err.At(q.Expression))
-			return nil
-		}
-		event.Kind = rx.Amend
-	}
 	first := p.row.Version == 0
-	a := t.step(p, event, q.Item)
+	a := t.step(p, t.ordered(kind, q), q.Item)
 	if !a.Refused && first && kind == rx.Issue {
 		if err := t.replace(p, q); err != nil {
 			return err
@@ -96,17 +91,6 @@ func (t *draft) ordered(kind rx.Kind, q fhir.Request) rx.Event {
 		e.Pharmacy = t.route(q)
 	}
 	return e
-}
-
-// matched judges the precondition of an amendment: it names the prescription and its present version.
-func (t *draft) matched(p *prescription) *fault.Error {
-	switch {
-	case p.row.Version == 0 || t.unit.about != (ledger.ID{}) && t.unit.about != p.row.ID:
-		return fault.Of(fault.CodeNotFound)
-	case uint64(p.row.Version) != t.unit.match:
-		return fault.Of(fault.CodeVersion)
-	}
-	return nil
 }
 
 // renewal forwards a pharmacy's request for another prescription to the clinic of the one it names.
@@ -169,6 +153,7 @@ func (t *draft) begin(key ledger.Key, q fhir.Request) *prescription {
 		p.row.Group = t.keys.Index(t.unit.sender.ID, "group", q.Group.System, q.Group.Value).Hash
 	}
 	p.state.Clinic = t.unit.sender.ID.String()
+	p.state.Subject = subjectOf(t.keys, id, t.unit.read.Subject)
 	if q.Identity != (fhir.Identifier{}) {
 		p.state.CiteIdentifier = hexHash(t.keys.Index(ledger.ID{}, "rx", q.Identity.System, q.Identity.Value).Hash)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -34,13 +35,17 @@ type unit struct {
 	claim    uint64       // Rx-Claim as stated
 	match    uint64       // Rx-If-Match: the version that is amended, 0 = none
 	about    ledger.ID    // Rx-Id: the prescription that is amended
-	name     ledger.Key   // (org, message id)
-	print    ledger.Hash  // fingerprint of body
-	reply    string       // Rx-Reply, "" = answered by a delivery
+	shown    bool         // a collect code came along
+	proof    collect.Proof
+	ifNone   string      // Rx-If-None-Exist: hash of the identifier of a conditional create, hex
+	name     ledger.Key  // (org, message id)
+	print    ledger.Hash // fingerprint of body
+	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool                // patient is set
 	evidence *signature.Evidence // what came of its signatures; nil = not judged
 	unread   bool                // there are some, and nobody asks for any
+	brief    bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
 
 	result result
 }
@@ -89,7 +94,20 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		return []*unit{whole}
 	}
 	if whole.doc.Type() != streams.TypeBundle || whole.bundleType() != "batch" {
-		whole.guard(func() { r.examine(whole); r.judge(whole, false) })
+		whole.guard(func() {
+			if r.examine(whole); !whole.refused() {
+				r.checkID(whole)
+			}
+			r.judge(whole, false)
+		})
+		return []*unit{whole}
+	}
+	if whole.shown || whole.ifNone != "" || whole.match != 0 {
+		whole.refuse(fault.Of(fault.CodeNotServed).At("header")) // about which entry?
+		return []*unit{whole}
+	}
+	whole.read.ID = whole.doc.BundleID()
+	if r.checkID(whole); whole.refused() {
 		return []*unit{whole}
 	}
 	bodies, expressions := fhir.Split(whole.doc)
@@ -97,11 +115,16 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 		whole.refuse(fault.Of(fault.CodeNothing).At("Bundle.entry"))
 		return []*unit{whole}
 	}
+	unfit := fhir.Unfit(whole.doc)
 	units := make([]*unit, len(bodies))
 	for i, body := range bodies {
 		u := &unit{message: m, sub: i, of: len(bodies), body: body, sender: whole.sender, claim: whole.claim, reply: whole.reply}
 		u.name = r.deps.Keys.Index(u.sender.ID, "msg", whole.id(), fmt.Sprint(i))
 		units[i] = u
+		if issue, no := unfit[i]; no {
+			u.issues = append(u.issues, issue)
+			continue
+		}
 		u.guard(func() {
 			if u.decode() {
 				u.print = r.deps.Keys.Fingerprint(body)
@@ -179,6 +202,7 @@ func (r *Recorder) identify(u *unit) {
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderClaim), "%d", &u.claim) // absent or malformed: not stated
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderMatch), "%d", &u.match)
 	u.about = parseID(u.message.Header.Get(streams.HeaderID))
+	u.conditions(r.deps.Keys)
 	u.name = r.deps.Keys.Index(org, "msg", u.id())
 }
 
@@ -202,9 +226,7 @@ func (r *Recorder) examine(u *unit) {
 	}
 	u.read = u.examined.Message
 	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
-	if u.of == 1 && !u.refused() {
-		r.checkID(u)
-	}
+	u.knowsPatient()
 }
 
 // checkID judges the message id that the sender chose.
@@ -234,7 +256,7 @@ func (u *unit) id() string {
 	if u.bundleType() == "" && !u.identified() {
 		return ""
 	}
-	sum := sha256.Sum256(u.body)
+	sum := sha256.Sum256(u.conditional())
 	return "~" + hex.EncodeToString(sum[:])
 }
 

@@ -20,7 +20,7 @@ func (s *Store) Commit(ctx context.Context, b *ledger.Batch) error {
 	}
 	return s.change(ctx, "commit", func(tx *sql.Tx) error {
 		// The transaction is immediate: nobody else writes between this look and the update.
-		at, _, err := scanHead(tx.QueryRowContext(ctx, selectHead))
+		at, _, err := headToMove(ctx, tx)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -47,6 +48,9 @@ func kindOf(err error) *fault.Error {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return errInternal
+	}
+	if e.Code()&0xff == lib.SQLITE_ERROR && strings.Contains(e.Error(), "no such table") {
+		return errCorrupt // Open has seen a migrated schema
 	}
 	switch e.Code() & 0xff { // the primary code
 	case lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE:

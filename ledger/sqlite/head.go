@@ -21,6 +21,23 @@ func scanHead(row *sql.Row) (h ledger.Head, leaseUntil int64, err error) {
 	return h, leaseUntil, err
 }
 
+// headToMove is the head for one who is about to write behind it. ledger.ErrHead when the chain does not
+// end where it says: whatever was appended would be refused, or hide that.
+func headToMove(ctx context.Context, tx *sql.Tx) (h ledger.Head, leaseUntil int64, err error) {
+	if h, leaseUntil, err = scanHead(tx.QueryRowContext(ctx, selectHead)); err != nil || h.Size == 0 {
+		return h, leaseUntil, err
+	}
+	var ends bool
+	const q = `SELECT EXISTS (SELECT 1 FROM ledger WHERE idx = ? AND leaf = ?)`
+	if err := tx.QueryRowContext(ctx, q, h.Size-1, h.Leaf[:]).Scan(&ends); err != nil {
+		return h, leaseUntil, err
+	}
+	if !ends {
+		return h, leaseUntil, ledger.ErrHead
+	}
+	return h, leaseUntil, nil
+}
+
 // SetOrigin puts SHA-256(origin) into the head while the chain is empty. Once entry 0 exists it
 // changes nothing: nil when the chain was begun under this origin, else ledger.ErrOrigin.
 func (s *Store) SetOrigin(ctx context.Context, origin string) error {
@@ -48,7 +65,7 @@ func (s *Store) SetOrigin(ctx context.Context, origin string) error {
 // holder. Term 0 is nobody's: it always asks for a new one.
 func (s *Store) Acquire(ctx context.Context, term uint64) (head ledger.Head, now time.Time, err error) {
 	err = s.change(ctx, "acquire lease", func(tx *sql.Tx) error {
-		h, until, err := scanHead(tx.QueryRowContext(ctx, selectHead))
+		h, until, err := headToMove(ctx, tx)
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,32 @@ type gate struct {
 
 	mu   sync.Mutex
 	lent map[string]bool // accounts that have their imports; guarded by mu
+
+	from  map[string]string // address of a connection to its organisation, of the latest; guarded by names
+	names sync.Mutex
+}
+
+// remembered bounds the addresses that are known; it is above what can be connected at once.
+const remembered = 2 * maxConnections
+
+// orgOf is the organisation that was last let in from an address, "" if none was.
+func (g *gate) orgOf(address string) string {
+	g.names.Lock()
+	defer g.names.Unlock()
+	return g.from[address]
+}
+
+func (g *gate) remember(c server.ClientAuthentication, org string) {
+	address := c.RemoteAddress()
+	if address == nil {
+		return
+	}
+	g.names.Lock()
+	defer g.names.Unlock()
+	if g.from == nil || len(g.from) >= remembered {
+		g.from = map[string]string{}
+	}
+	g.from[address.String()] = org
 }
 
 // Check implements server.Authentication.
@@ -51,16 +77,26 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	if err != nil {
 		return false
 	}
+	g.mu.Lock() // held until the server counts the connection, so that no two take the last place
+	defer g.mu.Unlock()
 	account, err := g.account(allowed)
-	if err != nil {
+	if err != nil || account.NumConnections() >= MaxConnections {
 		return false
 	}
+	g.remember(c, allowed.Org)
 	c.RegisterUser(&server.User{Username: given.Username, Account: account, Permissions: &server.Permissions{
 		Publish:   only(allowed.Publish),
 		Subscribe: only(allowed.Subscribe),
 	}})
 	return true
 }
+
+// MaxConnections is how many connections an organisation may have at the same time, of maxConnections
+// that the server has for all.
+const (
+	MaxConnections = 64
+	maxConnections = 4096
+)
 
 // lend makes the hub's account offer what organisations may use.
 func (g *gate) lend(ns *server.Server) error {
@@ -78,14 +114,12 @@ func (g *gate) lend(ns *server.Server) error {
 }
 
 // account is the organisation's own, with what it may publish borrowed from the hub's. It is made when the
-// organisation first connects and stays as long as the server.
+// organisation first connects and stays as long as the server. The caller holds mu.
 func (g *gate) account(allowed streams.Permissions) (*server.Account, error) {
 	if allowed.Org == "" {
 		return nil, errNobody
 	}
 	name := accountPrefix + allowed.Org
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	account, _ := g.ns.LookupOrRegisterAccount(name)
 	if g.lent[name] {
 		return account, nil

@@ -79,7 +79,7 @@ func (c Config) options(gate server.Authentication) (*server.Options, error) {
 
 		MaxPayload: streams.MaxPayload,
 		MaxPending: 64 << 20,
-		MaxConn:    4096,
+		MaxConn:    maxConnections,
 		NoSigs:     true, // else the server would exit the process on SIGINT
 
 		CustomClientAuthentication: gate,

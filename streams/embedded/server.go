@@ -48,6 +48,7 @@ var (
 func Start(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 	s := &Server{secret: rand.Text(), log: &logger{log: log}, failed: make(chan error, 1)}
 	gate := &gate{hub: s.secret, auth: c.Auth}
+	s.log.orgOf = gate.orgOf
 	options, err := c.options(gate)
 	if err != nil {
 		return nil, err

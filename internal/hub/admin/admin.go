@@ -16,6 +16,7 @@ type Service interface {
 	Invite(ctx context.Context, who Patient) (Invitation, error)
 	Status(ctx context.Context) (Status, error)
 	KeyService
+	RxService
 	Receipt(ctx context.Context, q ReceiptOf) (Receipt, error)
 	// Verify calls progress now and then from one goroutine.
 	Verify(ctx context.Context, q Verification, progress func(Progress)) (Verdict, error)

@@ -25,6 +25,12 @@ type fake struct {
 func (f fake) KeyStatus(context.Context) (admin.KeyStatus, error) {
 	return admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}}, f.fail
 }
+func (f fake) Prescription(_ context.Context, q admin.PrescriptionOf) (admin.Prescription, error) {
+	return admin.Prescription{PrescriptionLine: admin.PrescriptionLine{ID: q.ID, State: "held"}, Claim: 2, History: []admin.Event{{Version: 1, Index: 7, Kind: "issue"}}}, f.fail
+}
+func (f fake) Prescriptions(_ context.Context, q admin.PrescriptionsOf) ([]admin.PrescriptionLine, error) {
+	return []admin.PrescriptionLine{{ID: q.Org, Fills: q.Limit}}, f.fail
+}
 func (f fake) RotateKeys(context.Context) (admin.Rotation, error) {
 	return admin.Rotation{Generation: 2, Stated: true}, f.fail
 }
@@ -75,6 +81,10 @@ func TestRoundTrips(t *testing.T) {
 	c, ctx := serve(t, fake{}), t.Context()
 	cred, err := c.AddOrganization(ctx, admin.NewOrganization{Kind: "clinic", Name: "A"})
 	check(t, err, cred, admin.Credential{Kind: "clinic", Name: "A", Token: "secret"})
+	one, err := c.Prescription(ctx, admin.PrescriptionOf{ID: "x"})
+	check(t, err, one, admin.Prescription{PrescriptionLine: admin.PrescriptionLine{ID: "x", State: "held"}, Claim: 2, History: []admin.Event{{Version: 1, Index: 7, Kind: "issue"}}})
+	lines, err := c.Prescriptions(ctx, admin.PrescriptionsOf{Org: "o", Limit: 3, Within: time.Hour})
+	check(t, err, lines, []admin.PrescriptionLine{{ID: "o", Fills: 3}})
 	orgs, err := c.Organizations(ctx)
 	check(t, err, orgs, []admin.Organization{{ID: "1", Identifiers: []string{"a|b"}}})
 	signed, err := c.SetSignature(ctx, admin.SignaturePolicy{Org: "1", Policy: "record", Anchors: "PEM"})

@@ -28,6 +28,7 @@ func NewHandler(s Service) http.Handler {
 	mux.HandleFunc("GET /status", answer(func(ctx context.Context, _ struct{}) (Status, error) { return s.Status(ctx) }))
 	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) { verify(w, r, s) })
 	handleKeys(mux, s)
+	handleRx(mux, s)
 	keeping(mux, s)
 	return mux
 }
