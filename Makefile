@@ -5,12 +5,13 @@ SHELL       := /bin/bash
 
 # flags of one run: make fuzz T=2m, make bench ARGS='-seconds 10', make image TAG=dosewire:test
 T    ?= 20s
+N    ?= 100000
 ARGS ?=
 TAG  ?= dosewire:dev
 
 export GOFLAGS ?= -trimpath
 
-.PHONY: help run test test-short mutate browser bench fuzz lint generate build image check clean postgres
+.PHONY: help run test test-short mutate browser bench soak fuzz lint generate build image check clean postgres
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -33,6 +34,9 @@ browser: ## look at the inbox in headless Chromium
 
 bench: postgres ## measure recorded prescriptions beside bare references; prints ratios
 	go run ./internal/bench $(ARGS)
+
+soak: postgres ## let four recorders fight over one database for N=100000 messages
+	SOAK_MESSAGES=$(N) go test ./internal/soak -run '^TestFourRecordersFight$$' -count=1 -v -timeout 60m
 
 fuzz: ## run every fuzz target for T=20s each
 	@for pkg in $$(go list ./...); do \

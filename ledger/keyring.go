@@ -23,7 +23,7 @@ const (
 
 // Sentinels of the keyring.
 var (
-	errUnwrap  = fault.New(fault.Tampered, "ledger: a stored key cannot be unwrapped: it was changed, or another deployment key wrapped it")
+	ErrUnwrap  = fault.New(fault.Tampered, "ledger: a stored key cannot be unwrapped: it was changed, or another deployment key wrapped it")
 	errNoIndex = fault.New(fault.Internal, "ledger: a patient reference names no index key")
 	errRace    = fault.New(fault.Unavailable, "ledger: the patient index keeps changing")
 )
@@ -265,7 +265,7 @@ func (k *Keyring) unwrap(ctx context.Context, w WrappedKey) (PatientKey, error) 
 	}
 	key, err := kek.Open(nil, nil, w.Blob, wrapAAD(w.Org, w.ID))
 	if err != nil {
-		return PatientKey{}, errUnwrap.Wrap(err)
+		return PatientKey{}, ErrUnwrap.Wrap(err)
 	}
 	if len(key) != KeySize {
 		return PatientKey{}, errKeySize

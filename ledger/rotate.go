@@ -137,7 +137,7 @@ func (k *Keyring) pass(ctx context.Context, s Generations, generation int, r *Re
 		for _, w := range old {
 			key, err := k.unwrap(ctx, w)
 			switch {
-			case errors.Is(err, errUnwrap), errors.Is(err, errKeySize):
+			case errors.Is(err, ErrUnwrap), errors.Is(err, errKeySize):
 				if damaged++; r.First == (ID{}) {
 					r.First = w.ID
 				}
@@ -181,7 +181,7 @@ func MoveDeployment(ctx context.Context, s Generations, from, to KeyWrapper) (mo
 		// Nothing is replaced before the new form has been seen to open.
 		again, err := unwrapDeployment(ctx, to, next)
 		if err == nil && !bytes.Equal(again, key) {
-			err = errUnwrap
+			err = ErrUnwrap
 		}
 		if err != nil {
 			return moved, fmt.Errorf("deployment key %d: %w", d.Generation, err)

@@ -42,7 +42,9 @@ func newVerify(g *globals) *cobra.Command {
 --db (the default) walks the whole chain from its origin and checks every stored row against its
 entry. It asks the running hub, or opens the records database when none runs. With --policy it also
 compares the tree with the newest checkpoint (notary.tiles of the configuration): this finds a
-database that was rewritten as a whole.
+database that was rewritten as a whole. It covers entries and the records, statements and disclosures
+that they stand for; present states and other derived tables are the running hub's to watch (see
+docs/integrity.md).
 
 --tiles walks what the notary publishes, in a folder or at a URL: the chain, every hash tile and the
 root, under a checkpoint that the policy accepts. No hub and no database is needed.

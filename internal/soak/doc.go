@@ -1,3 +1,3 @@
 // Package soak kills the program under load and checks from outside that nothing acknowledged was
-// lost. It holds tests only.
+// lost, and lets several recorders fight over one database. It holds tests only.
 package soak

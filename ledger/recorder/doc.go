@@ -7,8 +7,10 @@
 //     crashes, and two recorders can never both write.
 //   - Order: decisions are made in stream order with stream time, never before the predecessor's.
 //   - Durable before acknowledged: an answer or a delivery leaves only after the commit that holds it.
-//   - Nothing stops the line but a damaged head or stream position: what cannot be recorded is
-//     quarantined alone, answered, and the next message is decided.
+//   - Nothing stops the line but a damaged head or stream position: what cannot be recorded, and what
+//     needs damaged data ([ledger.ErrDamaged]), is quarantined alone, answered, and the next message is
+//     decided. It leads from no head that is not the end of the chain or is behind one that it knew.
+//   - States of prescriptions carry a mark of the recorder ([Intact]): no other's is decided by.
 //   - Every delivery is announced at least once, in order, with a stable id, also after the loss of
 //     all of NATS.
 //   - A deposed recorder can neither commit (the head moved) nor announce (RX_DELIVERY moved).

@@ -99,3 +99,13 @@ func (a *announcer) damaged(ctx context.Context, index uint64, err error) error 
 	a.r.config.Damaged(ctx, index, ledger.ID{}, err)
 	return ledger.ErrDamaged.Wrap(err)
 }
+
+// learn brings the directory up to date: while this recorder stood by, another has recorded what changed it.
+func (r *Recorder) learn(ctx context.Context) error {
+	orgs, clients, err := r.deps.Reader.Directory(ctx)
+	if err != nil {
+		return fmt.Errorf("recorder: directory: %w", err)
+	}
+	r.deps.Directory.Apply(orgs, clients)
+	return nil
+}

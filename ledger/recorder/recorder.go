@@ -163,6 +163,9 @@ func (r *Recorder) lead(ctx context.Context) error {
 	if err := r.acquire(ctx); err != nil {
 		return err
 	}
+	if err := r.learn(ctx); err != nil {
+		return err
+	}
 	if err := r.genesis(ctx); err != nil {
 		return err
 	}

@@ -31,7 +31,8 @@ func (s *Scrubber) walk(ctx context.Context, h ledger.Head, rows int) error {
 		case len(page) > 0:
 			end = page[len(page)-1].Entry.Index + 1
 		}
-		if err := s.strays(ctx, end, h); err != nil {
+		strays, err := s.strays(ctx, end, h)
+		if err != nil {
 			return err
 		}
 		for _, row := range page {
@@ -43,6 +44,9 @@ func (s *Scrubber) walk(ctx context.Context, h ledger.Head, rows int) error {
 			s.at.At.Size, s.loose = end, true
 		} else {
 			s.skip(ctx, end)
+		}
+		for _, f := range strays { // last: a gap in the chain is told as one
+			s.wrong(ctx, f.Index, f.Err)
 		}
 		rows -= len(page) + 1
 		s.metrics.checked(ctx, int64(len(page)))
@@ -101,20 +105,19 @@ func (s *Scrubber) wrong(ctx context.Context, index uint64, err error) {
 
 // strays looks for rows without an entry between where the walk is and end; at the end of the chain, for
 // all behind it too.
-func (s *Scrubber) strays(ctx context.Context, end uint64, h ledger.Head) error {
+func (s *Scrubber) strays(ctx context.Context, end uint64, h ledger.Head) ([]ledger.Stray, error) {
 	if end >= h.Size {
 		end = math.MaxInt64
 	}
 	found, err := s.config.Source.Strays(ctx, s.at.At.Size, end)
 	if err != nil {
-		return fmt.Errorf("scrub: strays: %w", err)
+		return nil, fmt.Errorf("scrub: strays: %w", err)
 	}
 	s.stray = make(map[uint64]bool, len(found))
 	for _, f := range found {
 		s.stray[f.Index] = true
-		s.wrong(ctx, f.Index, f.Err)
 	}
-	return nil
+	return found, nil
 }
 
 // states compares the next prescriptions with what was decided.
