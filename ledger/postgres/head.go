@@ -65,13 +65,26 @@ func (s *Store) Acquire(ctx context.Context, term uint64) (ledger.Head, time.Tim
 	h, err := scanHead(s.pool.QueryRow(ctx, take, int64(term), ledger.Lease.Milliseconds()), &now, &ends)
 	switch err = refuse(err, "acquire lease"); {
 	case err == nil && !ends:
-		return ledger.Head{}, time.Time{}, ledger.ErrHead
+		return s.lookAgain(ctx, h, now)
 	case err == nil:
 		return h, now, nil
 	case err == error(ledger.ErrNotFound):
 		return ledger.Head{}, time.Time{}, ledger.ErrLeased
 	}
 	return ledger.Head{}, time.Time{}, err
+}
+
+// lookAgain asks in a statement of its own whether the chain ends at the head: an update that waited for
+// another's commit sees its head, and the entries as they were before.
+func (s *Store) lookAgain(ctx context.Context, h ledger.Head, now time.Time) (ledger.Head, time.Time, error) {
+	var ends bool
+	if err := s.pool.QueryRow(ctx, `SELECT `+chainEnds+` FROM head`).Scan(&ends); err != nil {
+		return ledger.Head{}, time.Time{}, refuse(err, "acquire lease")
+	}
+	if !ends {
+		return ledger.Head{}, time.Time{}, ledger.ErrHead
+	}
+	return h, now, nil
 }
 
 // Release ends the lease of term; it does nothing when another has begun.
