@@ -162,7 +162,7 @@ func (h *hub) waiting() uint64 {
 }
 
 // One patient, one phone: the wake is delivered and can be read by that browser alone, the stream is
-// empty, the receipt is taken, and fifty more wakes in a burst are one push.
+// empty, the receipt is taken, and fifty more wakes in a burst are one push, or two.
 func TestAWakeReachesThePhone(t *testing.T) {
 	h := startHub(t)
 	bodies := make(chan []byte, 64)
@@ -183,9 +183,10 @@ func TestAWakeReachesThePhone(t *testing.T) {
 	}
 	close(gate)
 	h.until("the stream is empty", func() bool { return h.waiting() == 0 })
-	// One for the wake that was under way, one for all that came meanwhile.
-	if n := len(bodies) + 1; n != 2 {
-		t.Errorf("%d pushes for 51 wakes, want 2", n)
+	// One for the wake that was under way, one for all that came meanwhile; and one more where the
+	// consumer held a wake already when a newer one took its place.
+	if n := len(bodies) + 1; n < 2 || n > 3 {
+		t.Errorf("%d pushes for 51 wakes, want 2, at most 3", n)
 	}
 	var got struct{ ID string }
 	if err := json.Unmarshal(must[[]byte](t)(browser.Open(first)), &got); err != nil {
