@@ -129,7 +129,7 @@ func TestConsumeHalts(t *testing.T) {
 // What a receiver cannot take leaves a pointer in RX_DEAD.
 func TestTerminatedLeavesAPointer(t *testing.T) {
 	h := startHub(t)
-	if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 1, 1)); err != nil {
+	if _, err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := streams.EnsureConsumer(t.Context(), h.js, "org"); err != nil {

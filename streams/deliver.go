@@ -24,6 +24,7 @@ type DeliveryPublisher struct {
 	last     uint64 // sequence of the stream's last message as this publisher knows it
 	sure     bool   // false after a failure, until a message is stored: what was sent may arrive yet
 	lost     bool   // deposed, for good
+	leads    func(context.Context) error
 }
 
 const (
@@ -40,21 +41,23 @@ const (
 	settleEvery = 20 * time.Millisecond
 )
 
-// NewDeliveryPublisher goes on behind the present end of the stream. Only the holder of the lease may
-// make one: whoever was announcing before is deposed by the first message stored.
-func NewDeliveryPublisher(ctx context.Context, js jetstream.JetStream) (*DeliveryPublisher, error) {
+// NewDeliveryPublisher goes on behind the present end of the stream: whoever was announcing before is
+// deposed by the first message stored. Only the holder of the lease may announce, so leads is asked each
+// time after the stream's end was learned: it returns nil while no other term has begun, ErrDeposed once
+// one has. In that order a term that begins later learns a later end, and one of the two is refused.
+func NewDeliveryPublisher(ctx context.Context, js jetstream.JetStream, leads func(context.Context) error) (*DeliveryPublisher, error) {
 	a, err := newAcks(js.Conn())
 	if err != nil {
 		return nil, err
 	}
-	p := &DeliveryPublisher{nc: js.Conn(), js: js, acks: a, sure: true}
+	p := &DeliveryPublisher{nc: js.Conn(), js: js, acks: a, sure: true, leads: leads}
 	return p, p.learn(ctx)
 }
 
 // LastSequence is the sequence of the last message stored; 0 means that the stream is new.
 func (p *DeliveryPublisher) LastSequence() uint64 { return p.last }
 
-// learn asks the server where the stream ends.
+// learn asks the server where the stream ends, and then whether this is still the one to go on behind it.
 func (p *DeliveryPublisher) learn(ctx context.Context) error {
 	stream, err := p.js.Stream(ctx, Delivery)
 	if err != nil {
@@ -62,23 +65,25 @@ func (p *DeliveryPublisher) learn(ctx context.Context) error {
 	}
 	info := stream.CachedInfo()
 	p.last, p.entrance = info.State.LastSeq, entranceOf(info.Config)
-	return nil
+	err = p.leads(ctx)
+	p.lost = p.lost || errors.Is(err, ErrDeposed)
+	return err
 }
 
-// Publish returns nil when all messages are on disk, in order.
+// Publish returns nil when all messages are on disk, in order; stored is how many of them the server did
+// not have before.
 //
-// ErrDeposed: somebody else has stored a message since; it is the answer from then on. Any other error
-// leaves a prefix stored, possibly all: the same call, made again, stores the rest. Within two minutes
-// the server recognises what it has; after that, receivers do by the id. In a repeated call the fence
-// is set anew, so a caller whose lease has ended must not repeat.
-func (p *DeliveryPublisher) Publish(ctx context.Context, messages []Message) error {
+// ErrDeposed: somebody else has stored a message since, or leads; it is the answer from then on. Any
+// other error leaves a prefix stored, possibly all: the same call, made again, stores the rest. Within
+// two minutes the server recognises what it has; after that, receivers do by the id.
+func (p *DeliveryPublisher) Publish(ctx context.Context, messages []Message) (stored int, err error) {
 	if p.lost {
-		return ErrDeposed
+		return 0, ErrDeposed
 	}
 	careful, settled := !p.sure, 0
 	if careful {
 		if err := p.learn(ctx); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for len(messages) > 0 {
@@ -90,13 +95,16 @@ func (p *DeliveryPublisher) Publish(ctx context.Context, messages []Message) err
 		if errors.Is(err, ErrDeposed) && !p.sure && settled < settleTries {
 			settled++
 			if err := p.settle(ctx); err != nil {
-				return err
+				return stored, err
 			}
 			continue
 		}
 		if err != nil {
 			p.sure, p.lost = false, errors.Is(err, ErrDeposed)
-			return err
+			return stored + n, err
+		}
+		if stored += n; !fresh {
+			stored--
 		}
 		// One by one until the first that the server did not have yet: behind a repeat the stream is
 		// shorter than a pipeline expects.
@@ -105,7 +113,7 @@ func (p *DeliveryPublisher) Publish(ctx context.Context, messages []Message) err
 		messages = messages[n:]
 	}
 	p.sure = true
-	return nil
+	return stored, nil
 }
 
 // settle waits a little and learns again where the stream ends.

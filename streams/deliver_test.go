@@ -27,7 +27,7 @@ func numbered(org string, first, last int) []streams.Message {
 
 func newDeliveryPublisher(t testing.TB, h *hub) *streams.DeliveryPublisher {
 	t.Helper()
-	p, err := streams.NewDeliveryPublisher(t.Context(), h.js)
+	p, err := streams.NewDeliveryPublisher(t.Context(), h.js, func(context.Context) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestDeliveriesKeepTheirOrder(t *testing.T) {
 	p := newDeliveryPublisher(t, h)
 	next := 1
 	for _, n := range []int{1, 3, 15, 16, 400, 2, 1500} { // alone, pipelined, batched, several batches
-		if err := p.Publish(t.Context(), numbered("org", next, next+n-1)); err != nil {
+		if _, err := p.Publish(t.Context(), numbered("org", next, next+n-1)); err != nil {
 			t.Fatalf("%d messages: %v", n, err)
 		}
 		next += n
@@ -60,15 +60,17 @@ func TestDeliveriesKeepTheirOrder(t *testing.T) {
 // After a crash the last second is announced again: what is there stays one message, the rest follows.
 func TestDeliveriesAgain(t *testing.T) {
 	h := startHub(t)
-	if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 1, 40)); err != nil {
+	if _, err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 1, 40)); err != nil {
 		t.Fatal(err)
 	}
 	for _, last := range []int{45, 100, 100} { // a pipeline with repeats, a batch with repeats, nothing new
-		if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 30, last)); err != nil {
+		before := h.state(t, streams.Delivery).LastSeq
+		stored, err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", 30, last))
+		if err != nil {
 			t.Fatalf("again up to %d: %v", last, err)
 		}
-		if got := h.state(t, streams.Delivery).LastSeq; got != uint64(last) {
-			t.Errorf("stream ends at %d, want %d", got, last)
+		if got := h.state(t, streams.Delivery).LastSeq; got != uint64(last) || stored != last-int(before) {
+			t.Errorf("stream ends at %d, want %d; said to have stored %d of them", got, last, stored)
 		}
 	}
 }
@@ -78,16 +80,50 @@ func TestDeposed(t *testing.T) {
 	for _, n := range []int{1, 8, 300} {
 		old := newDeliveryPublisher(t, h)
 		first := int(old.LastSequence()) + 1
-		if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", first, first)); err != nil {
+		if _, err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("org", first, first)); err != nil {
 			t.Fatal(err)
 		}
 		before := h.state(t, streams.Delivery).LastSeq
-		if err := old.Publish(t.Context(), numbered("org", 100_000+first, 100_000+first+n-1)); !errors.Is(err, streams.ErrDeposed) {
+		if _, err := old.Publish(t.Context(), numbered("org", 100_000+first, 100_000+first+n-1)); !errors.Is(err, streams.ErrDeposed) {
 			t.Errorf("%d messages: got %v, want ErrDeposed", n, err)
 		}
 		if after := h.state(t, streams.Delivery).LastSeq; after != before {
 			t.Errorf("%d messages of the deposed were stored", after-before)
 		}
+	}
+}
+
+// Who announces behind an end that was learned anew asks first whether it still leads: paused beyond its
+// lease, it would otherwise go on behind what its successor has announced.
+func TestDeposedBeforeItGoesOn(t *testing.T) {
+	h := startHub(t)
+	leading := true
+	p, err := streams.NewDeliveryPublisher(t.Context(), h.js, func(context.Context) error {
+		if !leading {
+			return streams.ErrDeposed
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Publish(cut, numbered("org", 1, 1)); fault.KindOf(err) != fault.Unavailable {
+		t.Fatalf("got %v, want Unavailable", err)
+	}
+	leading = false
+	before := h.state(t, streams.Delivery).LastSeq
+	for range 2 {
+		if _, err := p.Publish(t.Context(), numbered("org", 2, 12)); !errors.Is(err, streams.ErrDeposed) {
+			t.Errorf("got %v, want ErrDeposed", err)
+		}
+	}
+	if after := h.state(t, streams.Delivery).LastSeq; after > before+1 { // the first may have arrived late
+		t.Errorf("%d messages of the deposed were stored", after-before)
+	}
+	if _, err := streams.NewDeliveryPublisher(t.Context(), h.js, func(context.Context) error { return streams.ErrDeposed }); !errors.Is(err, streams.ErrDeposed) {
+		t.Errorf("a new one: got %v, want ErrDeposed", err)
 	}
 }
 
@@ -97,10 +133,10 @@ func TestDeliveriesAfterUnknownOutcome(t *testing.T) {
 	p := newDeliveryPublisher(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := p.Publish(ctx, numbered("org", 1, 10)); fault.KindOf(err) != fault.Unavailable {
+	if _, err := p.Publish(ctx, numbered("org", 1, 10)); fault.KindOf(err) != fault.Unavailable {
 		t.Fatalf("got %v, want Unavailable", err)
 	}
-	if err := p.Publish(t.Context(), numbered("org", 1, 30)); err != nil {
+	if _, err := p.Publish(t.Context(), numbered("org", 1, 30)); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.state(t, streams.Delivery).Msgs; got != 30 {
@@ -123,7 +159,7 @@ func TestAcknowledgedUpTo(t *testing.T) {
 	}
 	p := newDeliveryPublisher(t, h)
 	messages := append(numbered("a", 1, 3), numbered("b", 4, 6)...) // kept although nobody listens yet
-	if err := p.Publish(t.Context(), append(messages, numbered("a", 7, 9)...)); err != nil {
+	if _, err := p.Publish(t.Context(), append(messages, numbered("a", 7, 9)...)); err != nil {
 		t.Fatal(err)
 	}
 	for _, org := range []string{"a", "b", "c"} {

@@ -11,10 +11,10 @@ import (
 func TestEraseSubject(t *testing.T) {
 	h := startHub(t)
 	p := newDeliveryPublisher(t, h)
-	if err := p.Publish(t.Context(), numbered("org", 1, 40)); err != nil {
+	if _, err := p.Publish(t.Context(), numbered("org", 1, 40)); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Publish(t.Context(), []streams.Message{{ID: "again", Subject: streams.DeliverySubject("other", streams.TypeBundle, "r7"), Body: []byte("7")}}); err != nil {
+	if _, err := p.Publish(t.Context(), []streams.Message{{ID: "again", Subject: streams.DeliverySubject("other", streams.TypeBundle, "r7"), Body: []byte("7")}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -25,7 +25,7 @@ func TestEraseSubject(t *testing.T) {
 			t.Errorf("%d messages left, want 39", got)
 		}
 	}
-	if err := p.Publish(t.Context(), numbered("org", 41, 41)); err != nil { // the fence is where it was
+	if _, err := p.Publish(t.Context(), numbered("org", 41, 41)); err != nil { // the fence is where it was
 		t.Errorf("publish after an erasure: %v", err)
 	}
 }

@@ -55,7 +55,7 @@ func TestOrganisationMay(t *testing.T) {
 	if err := streams.EnsureConsumer(t.Context(), h.js, "pharmacy"); err != nil {
 		t.Fatal(err)
 	}
-	if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("pharmacy", 1, 20)); err != nil {
+	if _, err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("pharmacy", 1, 20)); err != nil {
 		t.Fatal(err)
 	}
 	c := connectOrg(t, h, "pharmacy")
@@ -100,7 +100,7 @@ func TestOrganisationMayNot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("pharmacy", 1, 1)); err != nil {
+	if _, err := newDeliveryPublisher(t, h).Publish(t.Context(), numbered("pharmacy", 1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, h, 1, 10)
@@ -200,7 +200,7 @@ func TestAnswersStayWithTheAsker(t *testing.T) {
 		}
 	}
 	announcer := newDeliveryPublisher(t, h)
-	if err := announcer.Publish(t.Context(), numbered("pharmacy", 1, 5)); err != nil {
+	if _, err := announcer.Publish(t.Context(), numbered("pharmacy", 1, 5)); err != nil {
 		t.Fatal(err)
 	}
 	c := connectOrg(t, h, "evil")
@@ -246,7 +246,7 @@ func TestAnswersStayWithTheAsker(t *testing.T) {
 	if got := pull(t, h, "pharmacy", 5); len(got) != 5 {
 		t.Errorf("the pharmacy was sent %d deliveries, want 5", len(got))
 	}
-	if err := announcer.Publish(t.Context(), numbered("evil", 6, 6)); err != nil {
+	if _, err := announcer.Publish(t.Context(), numbered("evil", 6, 6)); err != nil {
 		t.Errorf("the announcer was put out: %v", err)
 	}
 }

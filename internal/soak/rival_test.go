@@ -42,8 +42,8 @@ const exitTampered = 5
 
 // sight is one line of a recorder's standard output: it leads, or it has announced.
 type sight struct {
-	Term  uint64 `json:"term"`
-	First uint64 `json:"first,omitempty"` // first effect of what it has announced
+	Term uint64 `json:"term"`
+	Last uint64 `json:"last,omitempty"` // last effect of what it has announced
 }
 
 // beRecorder runs one recorder until a signal, and tells what it does on standard output.
@@ -121,7 +121,7 @@ func (s *told) Acquire(ctx context.Context, term uint64) (ledger.Head, time.Time
 
 func (s *told) at(point string, number uint64) error {
 	if point == "after announce" {
-		s.say(sight{Term: s.term.Load(), First: number})
+		s.say(sight{Term: s.term.Load(), Last: number})
 	}
 	return nil
 }

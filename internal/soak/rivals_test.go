@@ -41,7 +41,7 @@ type fight struct {
 	mu        sync.Mutex
 	leader    int               // who said last that it leads
 	terms     map[uint64]bool   // that led
-	announced map[uint64]uint64 // first effect of an announcement → the highest term that announced it
+	announced map[uint64]uint64 // last effect of an announcement → the highest term that announced it
 	twice     map[uint64]bool   // announced by two terms: the second time under the same ids
 
 	clinic, pharmacy ledger.ID
@@ -112,13 +112,13 @@ func (f *fight) tell(i int, v sight) {
 		f.leader = i
 	}
 	f.terms[v.Term] = true
-	if v.First == 0 {
+	if v.Last == 0 {
 		return
 	}
-	if was, seen := f.announced[v.First]; seen && was != v.Term {
-		f.twice[v.First] = true
+	if was, seen := f.announced[v.Last]; seen && was != v.Term {
+		f.twice[v.Last] = true
 	}
-	f.announced[v.First] = max(f.announced[v.First], v.Term)
+	f.announced[v.Last] = max(f.announced[v.Last], v.Term)
 }
 
 // organisation makes one by its fact and waits until it is recorded.
@@ -381,14 +381,14 @@ func (f *fight) order() {
 	defer f.mu.Unlock()
 	deposed := 0
 	var term uint64
-	for _, first := range slices.Sorted(maps.Keys(f.announced)) {
-		if f.twice[first] {
+	for _, last := range slices.Sorted(maps.Keys(f.announced)) {
+		if f.twice[last] {
 			continue // the successor found it announced: the stream knew the ids
 		}
-		if f.announced[first] < term {
+		if f.announced[last] < term {
 			deposed++
 		}
-		term = max(term, f.announced[first])
+		term = max(term, f.announced[last])
 	}
 	if deposed != 0 {
 		t.Errorf("%d announcements by recorders whose successor had announced", deposed)

@@ -79,7 +79,14 @@ const queueBytes = 8 << 20
 // newAnnouncer finds out where to go on. If RX_DELIVERY is new although effects were announced, the
 // stream was lost: everything above each organisation's acknowledged number is announced again.
 func newAnnouncer(ctx context.Context, r *Recorder) (*announcer, error) {
-	publish, err := streams.NewDeliveryPublisher(ctx, r.js)
+	term := r.head.Term
+	publish, err := streams.NewDeliveryPublisher(ctx, r.js, func(ctx context.Context) error {
+		head, err := r.deps.Reader.Head(ctx)
+		if err == nil && head.Term != term {
+			err = streams.ErrDeposed
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("recorder: announcer: %w", err)
 	}
@@ -315,21 +322,26 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 			messages = append(messages, m)
 		}
 	}
-	if err := a.publish.Publish(ctx, messages); err != nil {
+	stored, err := a.publish.Publish(ctx, messages)
+	if err != nil {
 		return fmt.Errorf("recorder: announce: %w", err)
 	}
 	if err := a.wakeUp(ctx, wakes); err != nil {
 		return err
 	}
 	// A crash here announces the batch again from the stored position: the ids are the same.
-	if err := a.r.config.Fault("after announce", batch[0].Number); err != nil {
+	point := "after announce"
+	if stored == 0 && len(messages) > 0 {
+		point = "found announced" // by a term before, or after, this one
+	}
+	last := batch[len(batch)-1]
+	if err := a.r.config.Fault(point, last.Number); err != nil {
 		return err
 	}
 	a.mu.Lock()
-	last := batch[len(batch)-1]
 	a.next, a.cause, a.since = last.Number+1, last.Seq, time.Now()
 	a.mu.Unlock()
-	a.r.metrics.delivered(ctx, len(messages), time.UnixMilli(batch[0].Time))
+	a.r.metrics.delivered(ctx, stored, time.UnixMilli(batch[0].Time))
 	return nil
 }
 

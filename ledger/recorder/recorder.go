@@ -45,7 +45,7 @@ type Config struct {
 type Deps struct {
 	Examined  *fhir.Examinations // of messages that were examined in this process, so that it is not done twice
 	Store     Store
-	Reader    ledger.Reader
+	Reader    ledger.Reader // of the same database, not of a replica that lags
 	Keys      *ledger.Keyring
 	NATS      *nats.Conn
 	Directory *directory.Directory

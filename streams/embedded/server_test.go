@@ -280,7 +280,7 @@ func TestStaging(t *testing.T) {
 		t.Fatal("the staging folder was not linked")
 		return ""
 	}
-	p, err := streams.NewDeliveryPublisher(t.Context(), js)
+	p, err := streams.NewDeliveryPublisher(t.Context(), js, func(context.Context) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestStaging(t *testing.T) {
 			id := fmt.Sprint("d.", round, ".", i)
 			messages[i] = streams.Message{ID: id, Subject: streams.DeliverySubject("org", streams.TypeBundle, id), Body: []byte("{}")}
 		}
-		if err := p.Publish(t.Context(), messages); err != nil {
+		if _, err := p.Publish(t.Context(), messages); err != nil {
 			t.Error(err)
 		}
 	}
