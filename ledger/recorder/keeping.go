@@ -66,13 +66,13 @@ func alone(m *streams.Message) bool {
 	return ok && slices.Contains([]string{FactErase, FactHold, FactRequest}, src.Kind)
 }
 
-// together is how many of the messages may be decided in one commit.
-func together(messages []streams.Message) int {
-	if alone(&messages[0]) {
+// together is how many of the arrivals may be decided in one commit.
+func together(arrivals []arrival) int {
+	if alone(arrivals[0].message) {
 		return 1
 	}
 	n := 1
-	for n < len(messages) && !alone(&messages[n]) {
+	for n < len(arrivals) && !alone(arrivals[n].message) {
 		n++
 	}
 	return n

@@ -328,40 +328,49 @@ func (r *Recorder) record(ctx, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
 	}
-	defer reader.Close()
+	in := newIntake(r, reader)
+	reading, stop := context.WithCancel(ctx)
+	var ahead sync.WaitGroup
+	ahead.Go(func() { in.run(reading) })
+	defer func() {
+		stop()
+		reader.Close()
+		in.close()
+		ahead.Wait()
+	}()
 	for ctx.Err() == nil {
 		if err := context.Cause(work); err != nil {
 			return err // the announcer failed while there was nothing to do
 		}
-		messages, err := reader.Batch(ctx, r.config.MaxBatch, r.config.MaxBytes, 200*time.Millisecond)
+		arrivals, err := in.take(ctx, r.config.MaxBatch, r.config.MaxBytes, 200*time.Millisecond)
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
 		}
-		if err := r.step(work, messages); err != nil {
+		if err := r.step(work, arrivals); err != nil {
 			if cause := context.Cause(work); cause != nil {
 				return cause
 			}
 			return err
 		}
-		r.announcer.hold(reader.Ready() > 0)
+		r.announcer.hold(in.more())
 	}
 	return nil
 }
 
 // step brings one batch, or the passing of time, into the ledger.
-func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
-	for len(messages) > 0 {
-		n := together(messages)
-		n = untilRights(messages[:n])
-		if err := r.handle(ctx, messages[:n]); err != nil {
+func (r *Recorder) step(ctx context.Context, arrivals []arrival) error {
+	for len(arrivals) > 0 {
+		n := together(arrivals)
+		n = untilRights(arrivals[:n])
+		if err := r.handle(ctx, arrivals[:n]); err != nil {
 			return err
 		}
-		if alone(&messages[0]) {
+		if alone(arrivals[0].message) {
 			if err := r.shred(ctx); err != nil {
 				return err
 			}
 		}
-		if messages = messages[n:]; len(messages) == 0 {
+		if arrivals = arrivals[n:]; len(arrivals) == 0 {
 			return nil
 		}
 	}

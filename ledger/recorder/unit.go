@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -60,35 +61,32 @@ const maxMessageID = 256
 // hubIDs begins the message id of every fact. No organisation's id begins so.
 const hubIDs = "hub."
 
-// prepare does all that needs no state: the pure part, on every core. A panic in it refuses the unit
-// it happened in and nothing else.
-func (r *Recorder) prepare(messages []streams.Message) [][]*unit {
-	prepared := make([][]*unit, len(messages))
-	workers := min(runtime.GOMAXPROCS(0), (len(messages)+7)/8)
-	var next sync.Mutex
-	i := 0
-	take := func() int {
-		next.Lock()
-		defer next.Unlock()
-		i++
-		return i - 1
+// prepare does all that needs no state for the arrivals for which it was not done, and returns those: the
+// pure part, on every core. A panic in it refuses the unit it happened in and nothing else.
+func (r *Recorder) prepare(arrivals []arrival) []*arrival {
+	var fresh []*arrival
+	for i := range arrivals {
+		if arrivals[i].units == nil {
+			fresh = append(fresh, &arrivals[i])
+		}
 	}
+	var next atomic.Int64
 	work := func() {
-		for n := take(); n < len(messages); n = take() {
-			prepared[n] = r.units(&messages[n])
+		for n := int(next.Add(1)) - 1; n < len(fresh); n = int(next.Add(1)) - 1 {
+			fresh[n].units = r.split(fresh[n].message)
 		}
 	}
 	var wg sync.WaitGroup
-	for range workers - 1 {
+	for range min(runtime.GOMAXPROCS(0), (len(fresh)+7)/8) - 1 {
 		wg.Go(work)
 	}
 	work()
 	wg.Wait()
-	return prepared
+	return fresh
 }
 
-// units reads one message.
-func (r *Recorder) units(m *streams.Message) []*unit {
+// split reads one message.
+func (r *Recorder) split(m *streams.Message) []*unit {
 	whole := &unit{message: m, of: 1, body: m.Body, reply: replyTo(m)}
 	if !whole.guard(func() { r.identify(whole) }) || whole.refused() || whole.kind != "" {
 		return []*unit{whole}
