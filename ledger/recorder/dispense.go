@@ -79,7 +79,7 @@ func (t *draft) resourceID() ledger.ID {
 	if len(t.unit.read.Dispenses) == 1 {
 		return t.id
 	}
-	return newID()
+	return t.nextID()
 }
 
 // against decides a dispense that cites p.
