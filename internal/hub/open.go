@@ -37,6 +37,7 @@ func notYet(c Config) error {
 type records interface {
 	recorder.Store
 	ledger.Reader
+	ledger.StateReader
 	notary.Source
 	directory.Store
 }
@@ -72,10 +73,25 @@ func openStores(ctx context.Context, c Config) (d databases, err error) {
 			return d, err
 		}
 	}
-	if c.Store.DSN != "" {
-		return d, d.openPostgres(ctx, c)
+	return d, d.open(ctx, c)
+}
+
+// openDatabases opens them as they are, for a command that reads beside a hub.
+func openDatabases(ctx context.Context, c Config) (d databases, err error) {
+	if d.wrapper, err = openWrapper(ctx, c.Keys); err == nil {
+		err = d.open(ctx, c)
 	}
-	return d, d.openSQLite(ctx, c)
+	if err != nil {
+		err = errors.Join(err, d.close())
+	}
+	return d, err
+}
+
+func (d *databases) open(ctx context.Context, c Config) error {
+	if c.Store.DSN != "" {
+		return d.openPostgres(ctx, c)
+	}
+	return d.openSQLite(ctx, c)
 }
 
 // openWrapper opens what protects the deployment key.
