@@ -20,7 +20,7 @@ type StateRow struct {
 	Text  string // every column, as one JSON object
 }
 
-// StateReader reads the state tables. Both stores pass ledgertest.TestStore. Safe for concurrent use.
+// StateReader reads the state tables. Safe for concurrent use.
 type StateReader interface {
 	// State calls begin with the head, then row with each row of each of StateTables in order, all of one
 	// moment. Memory of messages that left no record, and of erased ones, is passed by. An error of either

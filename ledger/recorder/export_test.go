@@ -46,7 +46,9 @@ func Begin(ctx context.Context, c Config, d Deps, at time.Time) error {
 }
 
 // Take brings messages into the ledger.
-func (r *Recorder) Take(ctx context.Context, messages []streams.Message) error { return r.step(ctx, messages) }
+func (r *Recorder) Take(ctx context.Context, messages []streams.Message) error {
+	return r.step(ctx, messages)
+}
 
 // Position is the head as this recorder knows it.
 func (r *Recorder) Position() ledger.Head { return r.head }

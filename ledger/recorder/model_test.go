@@ -42,7 +42,7 @@ func TestModel(t *testing.T) {
 	}
 	t.Run("sqlite", func(t *testing.T) { newWorld(t, seed, pharmacies).live(prescriptions) })
 	t.Run("postgres", func(t *testing.T) {
-		newWorld(t, seed, min(pharmacies, 10), (*hub).onPostgres).live(min(prescriptions, 60))
+		newWorld(t, seed, min(pharmacies, 10), (*hub).onPostgres).live(min(prescriptions, 100))
 	})
 }
 
@@ -226,7 +226,7 @@ func (w *world) feed(ms ...*sentMessage) {
 		if len(batch) == 0 {
 			break
 		}
-		switch w.random.IntN(40) {
+		switch w.random.IntN(20) {
 		case 0:
 			w.crash = "before commit"
 		case 1:
