@@ -204,6 +204,9 @@ func history(t *testing.T, h *hub, random *rand.Rand, mrns ...string) {
 		}
 		send(h.oldBridge, []byte(`{"resourceType":"MedicationDispense","identifier":[{"system":"urn:md","value":"`+id("own")+`"}],"status":"completed",
  "medicationCodeableConcept":{"text":"x"},"subject":{"identifier":{"system":"urn:mrn","value":"`+mrn+`"}}}`))
+		own := send(h.clinic, of(mrn, order(id("c"), oldBridgeNPI, "X"))).Resources[0].Rx
+		send(h.oldBridge, dispense(id("dc"), "preparation", own))
+		send(h.oldBridge, dispense(id("dc"), "completed", own), streams.HeaderClaim, "9") // flagged for its number alone
 		// another patient's subject on a cancel: the prescription's own patient keeps the record
 		send(h.clinic, withStatus(of("other-"+mrn, order(id("0"), oldBridgeNPI, "Amoxicillin <&>")), "cancelled"))
 		h.publish(h.clinic, next(), of(mrn, order(id("p"), oldBridgeNPI, "published")))
