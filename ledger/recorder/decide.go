@@ -220,8 +220,12 @@ type consequence struct {
 }
 
 func (d *decider) draft(u *unit, now time.Time) *draft {
-	return &draft{decider: d, unit: u, now: now, id: d.newID(u), touched: map[ledger.ID]*prescription{},
-		identities: map[ledger.Key]ledger.ID{}, dispenses: map[ledger.Key]ledger.Dispense{}, patient: u.patient.Patient}
+	t := &draft{decider: d, unit: u, now: now, id: d.newID(u), touched: map[ledger.ID]*prescription{},
+		identities: map[ledger.Key]ledger.ID{}, dispenses: map[ledger.Key]ledger.Dispense{}}
+	if auth.Role(u.sender.Kind) == auth.Clinic {
+		t.patient = u.patient.Patient
+	} // of a pharmacy's message, what it is about decides: a clinic's patient, or one of its own
+	return t
 }
 
 // newID is a record's: a UUIDv7; the standard reader of randomness does not fail.
