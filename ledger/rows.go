@@ -230,7 +230,8 @@ type Want struct {
 	Prescriptions []ID  // prescriptions by hub id, or by the id of any record that is a version of one
 	Citations     []Key // prescriptions delivered to (pharmacy), by identifier or local hash
 	Dispenses     []Key // by (pharmacy, identity)
-	Patients      []ID  // nominations of, and prescriptions without a pharmacy for, these patients
+	Patients      []ID  // nominations of these patients
+	Waiting       []ID  // prescriptions without a pharmacy of these patients
 }
 
 type Have struct {

@@ -159,7 +159,7 @@ func testLoadPatients(t *testing.T, s Backend) {
 	b.Nominations = []ledger.Nomination{{Patient: patient, Pharmacy: chosen}}
 	commit(t, s, b)
 
-	have := load(t, s, ledger.Want{Patients: []ledger.ID{patient, newID()}})
+	have := load(t, s, ledger.Want{Patients: []ledger.ID{patient, newID()}, Waiting: []ledger.ID{patient, newID()}})
 	same(t, "nominations", have.Nominations, map[ledger.ID]ledger.ID{patient: chosen})
 	same(t, "waiting", have.Waiting, map[ledger.ID][]ledger.ID{patient: sorted(w1.ID, w2.ID)})
 	same(t, "prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{w1.ID: w1, w2.ID: w2})
@@ -170,7 +170,7 @@ func testLoadNothing(t *testing.T, s Backend) {
 	begin(t, s)
 	for _, w := range []ledger.Want{{}, {
 		Messages: []ledger.Key{key(newID())}, Identities: []ledger.Key{key(newID())}, Prescriptions: []ledger.ID{newID()},
-		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()},
+		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()}, Waiting: []ledger.ID{newID()},
 	}} {
 		have := load(t, s, w)
 		same(t, "have", have, ledger.Have{})

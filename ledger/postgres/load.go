@@ -35,7 +35,8 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	l.prescriptions(w.Prescriptions)
 	l.citations(w.Citations)
 	l.dispenses(w.Dispenses)
-	l.patients(w.Patients)
+	l.nominations(w.Patients)
+	l.waiting(w.Waiting)
 	if err := s.send(ctx, l.batch, "load"); err != nil {
 		return have, err
 	}
@@ -136,7 +137,7 @@ func (l loader) dispenses(ks []ledger.Key) {
 	}, orgs, hashes)
 }
 
-func (l loader) patients(ids []ledger.ID) {
+func (l loader) nominations(ids []ledger.ID) {
 	if len(ids) == 0 {
 		return
 	}
@@ -146,6 +147,12 @@ func (l loader) patients(ids []ledger.ID) {
 		l.have.Nominations[n.Patient] = n.Pharmacy
 		return err
 	}, uuids(ids))
+}
+
+func (l loader) waiting(ids []ledger.ID) {
+	if len(ids) == 0 {
+		return
+	}
 	l.ask(`SELECT `+prescriptionColumns+` FROM prescription p WHERE p.patient = ANY ($1) AND p.pharmacy IS NULL ORDER BY p.id`, func(rows pgx.Rows) error {
 		p, err := l.add(rows)
 		l.have.Waiting[p.Patient] = append(l.have.Waiting[p.Patient], p.ID)

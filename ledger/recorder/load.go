@@ -149,7 +149,7 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 	w.Messages = append(w.Messages, u.name)
 	if u.kind == FactNomination {
 		if f, err := parseNomination(u.body); err == nil {
-			w.Patients = append(w.Patients, f.patient)
+			w.Patients, w.Waiting = append(w.Patients, f.patient), append(w.Waiting, f.patient)
 			w.Prescriptions = append(w.Prescriptions, f.prescription)
 		}
 		return

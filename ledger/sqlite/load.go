@@ -140,7 +140,7 @@ func (l loader) patients(w ledger.Want) error {
 	}
 	const waiting = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p ON p.patient = asked.id
 	  WHERE p.pharmacy IS NULL ORDER BY p.id`
-	return l.ids(w.Patients, waiting, func(rows *sql.Rows) error {
+	return l.ids(w.Waiting, waiting, func(rows *sql.Rows) error {
 		p, err := l.add(rows)
 		l.have.Waiting[p.Patient] = append(l.have.Waiting[p.Patient], p.ID)
 		return err
