@@ -41,12 +41,17 @@ func (e element) name() string {
 	if !e.present() {
 		return ""
 	}
+	return string(e.key())
+}
+
+// key is name as bytes, without a copy where it has no escape, of an element that is there.
+func (e element) key() []byte {
 	n := e.node()
 	key := e.doc.body[n.keyStart:n.keyEnd]
 	if n.keyEscaped {
-		return string(unescape(key))
+		return unescape(key)
 	}
-	return string(key)
+	return key
 }
 
 // named compares the member's name without making a string of it.
@@ -149,8 +154,11 @@ func (e element) member(name string) element {
 	if e.kind() != object {
 		return element{}
 	}
-	end := e.node().next
-	for i := e.at + 1; i < end; i = e.doc.nodes[i].next {
+	nodes := e.doc.nodes
+	for i, end := e.at+1, nodes[e.at].next; i < end; i = nodes[i].next {
+		if n := &nodes[i]; int(n.keyEnd-n.keyStart) != len(name) && !n.keyEscaped {
+			continue // as most names
+		}
 		if m := (element{e.doc, i}); m.named(name) {
 			return m
 		}
@@ -161,11 +169,7 @@ func (e element) member(name string) element {
 // choice finds the one value[x] that is given: the member called name followed by a type.
 func (e element) choice(name string) element {
 	for m := range e.items() {
-		n := m.node()
-		k := e.doc.body[n.keyStart:n.keyEnd]
-		if n.keyEscaped {
-			k = unescape(k)
-		}
+		k := m.key()
 		if len(k) > len(name) && string(k[:len(name)]) == name && k[len(name)] >= 'A' && k[len(name)] <= 'Z' {
 			return m
 		}

@@ -55,14 +55,6 @@ func (v *validator) typeNamed(said element) *typeDef {
 	return resourceNamed(name[bytes.LastIndexByte(name, '/')+1:])
 }
 
-// resourceNamed is the type of a resource, nil when R4 has none of that name.
-func resourceNamed(name []byte) *typeDef {
-	if def := types()[string(name)]; resourceType(def) {
-		return def
-	}
-	return nil
-}
-
 // leadsTo is the type of what a reference leads to, nil when neither its text nor its Bundle says. ok is false
 // when it leads to a contained resource that is not there.
 func (v *validator) leadsTo(text []byte) (typ *typeDef, ok bool) {

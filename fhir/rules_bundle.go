@@ -33,7 +33,7 @@ func bundleRules(add adder) {
 		}
 		return !anyEntry(e, "response")
 	}, "entry")
-	add("bdl-5", "An entry has a resource, a request or a response.", anyOf("resource", "request", "response"))
+	add.anyOf("bdl-5", "An entry has a resource, a request or a response.", "resource", "request", "response")
 	add("bdl-8", "A fullUrl does not name a version.", func(e element) bool {
 		return !strings.Contains(e.member("fullUrl").text(), "/_history/")
 	}, "fullUrl")

@@ -13,16 +13,22 @@ type typeDef struct {
 	name     string
 	resource bool              // carries resourceType
 	members  map[string]member // by JSON property name, choices spelled out
-	lookup   lookup            // the same, for the walk
+	lookup   lookup[member]    // the same, for the walk
 	elements []elementDef
 	required uint64 // bit set of elements
 	rules    []bound
 }
 
-// bound is a rule of a type, and the elements without which it holds anyway.
+// bound is a rule of a type, and the elements by which it is known to hold without being asked.
 type bound struct {
 	*rule
-	trigger uint64 // bit set; 0: always judged
+	trigger uint64 // bit set of rule.when; 0: whatever is there
+	spared  uint64 // bit set of rule.unless
+}
+
+// holdsFor reports whether the rule holds because of which elements are there.
+func (b *bound) holdsFor(seen uint64) bool {
+	return b.spared&seen != 0 || b.trigger != 0 && b.trigger&seen == 0
 }
 
 // elementDef is what FHIR calls an element; a choice is one element with several members.
@@ -69,13 +75,32 @@ func (m member) resource() bool { return m.primitive == noPrimitive && m.def == 
 // table is made once, when the first document is judged, and then only read. (Not a sync.OnceValue: the
 // rules in it lead back to types, which an initialiser must not.)
 var table struct {
-	once  sync.Once
-	types map[string]*typeDef
+	once      sync.Once
+	types     map[string]*typeDef
+	resources lookup[*typeDef] // those that can stand for themselves
 }
 
 func types() map[string]*typeDef {
-	table.once.Do(func() { table.types = parseTypes(definitions.Text()) })
+	table.once.Do(func() {
+		table.types = parseTypes(definitions.Text())
+		resources := map[string]*typeDef{}
+		for name, def := range table.types {
+			if resourceType(def) {
+				resources[name] = def
+			}
+		}
+		table.resources = newLookup(resources)
+	})
 	return table.types
+}
+
+// resourceNamed is the type of a resource, nil when R4 has none of that name.
+func resourceNamed(name []byte) *typeDef {
+	types()
+	if found := table.resources.find(name); found != nil {
+		return *found
+	}
+	return nil
 }
 
 // parseTypes reads the notation that package definitions explains. A parent stands before its children.
@@ -118,6 +143,9 @@ func (t *typeDef) finish() {
 	for i := range t.rules {
 		for _, name := range t.rules[i].when {
 			t.rules[i].trigger |= t.bit(name)
+		}
+		for _, name := range t.rules[i].unless {
+			t.rules[i].spared |= t.bit(name)
 		}
 	}
 }

@@ -86,8 +86,8 @@ func (v *validator) typed(e element) {
 		v.fail(fault.CodeStructure, name, "")
 		return
 	}
-	def := types()[string(name.inner())]
-	if !resourceType(def) {
+	def := resourceNamed(name.inner())
+	if def == nil {
 		v.fail(fault.CodeResourceType, name, "")
 		return
 	}
@@ -129,8 +129,8 @@ func (v *validator) content(e element, def *typeDef, valued bool) {
 			typed = true
 			continue
 		}
-		found, under, ok := def.member(m)
-		if !ok {
+		found, under := def.member(m)
+		if found == nil {
 			v.fail(fault.CodeUnknown, m, "")
 			continue
 		}
@@ -150,8 +150,8 @@ func (v *validator) content(e element, def *typeDef, valued bool) {
 	}
 	v.missing(e, def, def.required&^seen)
 	v.everywhere(e, def, seen, valued)
-	for _, r := range def.rules {
-		if r.trigger == 0 || r.trigger&seen != 0 {
+	for i := range def.rules {
+		if r := &def.rules[i]; !r.holdsFor(seen) {
 			v.apply(r.rule, e)
 		}
 	}
@@ -169,18 +169,18 @@ func (v *validator) everywhere(e element, def *typeDef, seen uint64, valued bool
 	}
 }
 
-// member finds what a property of a type is. under is true for the _name of a primitive.
-func (t *typeDef) member(m element) (found member, under, ok bool) {
-	n := m.node()
-	key := m.doc.body[n.keyStart:n.keyEnd]
-	if n.keyEscaped {
-		key = unescape(key)
+// member finds what a property of a type is, nil when the type has none of that name. under is true for the
+// _name of a primitive.
+func (t *typeDef) member(m element) (found *member, under bool) {
+	key := m.key()
+	if found = t.lookup.find(key); found != nil || len(key) == 0 || key[0] != '_' {
+		return found, false
 	}
-	if found, ok = t.lookup.find(key); ok || len(key) == 0 || key[0] != '_' {
-		return found, false, ok
+	found = t.lookup.find(key[1:])
+	if found == nil || !found.simple() || t.elements[found.element].bare {
+		return nil, true
 	}
-	found, ok = t.lookup.find(key[1:])
-	return found, true, ok && found.simple() && !t.elements[found.element].bare
+	return found, true
 }
 
 // doubled reports whether the choice that m belongs to was given before m with another type. m and
@@ -191,8 +191,8 @@ func (v *validator) doubled(e, m element, def *typeDef, index int) bool {
 		if other.at == m.at {
 			return false
 		}
-		found, _, ok := def.member(other)
-		if ok && found.element == index && string(bytes.TrimPrefix([]byte(other.name()), []byte("_"))) != string(own) {
+		found, _ := def.member(other)
+		if found != nil && found.element == index && string(bytes.TrimPrefix([]byte(other.name()), []byte("_"))) != string(own) {
 			return true
 		}
 	}
@@ -208,7 +208,7 @@ func (v *validator) missing(e element, def *typeDef, bits uint64) {
 }
 
 // member judges one property: one value or an array of them, as its cardinality has it.
-func (v *validator) member(parent, m element, found member, def *elementDef, under bool) {
+func (v *validator) member(parent, m element, found *member, def *elementDef, under bool) {
 	if def.modifier {
 		v.fail(fault.CodeModifier, m, "")
 		return
@@ -243,7 +243,7 @@ func isValue(e element) bool { return e.present() && e.kind() != null }
 
 // pairs judges an array of primitives, or of their extensions: a null holds the place of a value
 // that only the partner array has (R4 §2.6.2.3). Extensions that are all null are none.
-func (v *validator) pairs(parent, m element, found member, def *elementDef, under bool) {
+func (v *validator) pairs(parent, m element, found *member, def *elementDef, under bool) {
 	var twins partner
 	nulls := under
 	for index, i := 0, m.at+1; i < m.node().next && !v.full(); index, i = index+1, v.doc.nodes[i].next {
@@ -293,7 +293,7 @@ func partnerOf(name string) string {
 }
 
 // under judges what a primitive has besides its value: id and extensions. XHTML has no extensions.
-func (v *validator) under(e element, found member, valued bool) {
+func (v *validator) under(e element, found *member, valued bool) {
 	v.content(e, types()["Element"], valued)
 	if x := e.member("extension"); found.primitive == pXHTML && x.present() {
 		v.fail(fault.CodeUnknown, x, "")
@@ -301,7 +301,7 @@ func (v *validator) under(e element, found member, valued bool) {
 }
 
 // value judges one value of a property.
-func (v *validator) value(e element, found member, def *elementDef) {
+func (v *validator) value(e element, found *member, def *elementDef) {
 	switch {
 	case found.simple():
 		v.simple(e, found.primitive, def)
