@@ -33,7 +33,6 @@ func (b *bound) holdsFor(seen uint64) bool {
 
 // elementDef is what FHIR calls an element; a choice is one element with several members.
 type elementDef struct {
-	name     string // as in FHIRPath, without [x]
 	choice   bool
 	many     bool
 	modifier bool                   // modifierExtension
@@ -41,10 +40,11 @@ type elementDef struct {
 	bare     bool                   // no FHIR type of its own, but an attribute in XML: it has no extensions
 	unique   bool                   // an element's id
 	codes    set                    // required binding of a code, nil if none
-	systems  map[string]set         // required binding of a Coding or CodeableConcept: codes by system
-	targets  set                    // what a Reference may lead to, nil for anything
 	form     func(text []byte) bool // of codes that cannot be listed (units: in a CodeableConcept), nil if none
 	rules    []*rule
+	systems  map[string]set // required binding of a Coding or CodeableConcept: codes by system
+	targets  set            // what a Reference may lead to, nil for anything
+	name     string         // as in FHIRPath, without [x]
 }
 
 type set map[string]struct{}
