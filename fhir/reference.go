@@ -11,15 +11,7 @@ import (
 // reference leads to a type that its element allows and that it says itself. Nothing is fetched: what the
 // text names is what counts.
 func (v *validator) reference(e element, targets set) {
-	var ref, said element
-	for m := range e.items() {
-		switch {
-		case m.named("reference"):
-			ref = m
-		case m.named("type"):
-			said = m
-		}
-	}
+	ref, said := e.member("reference"), e.member("type")
 	text := ref.inner()
 	if !wholeURN(text) {
 		v.fail(fault.CodeValue, ref, "")

@@ -13,7 +13,7 @@ type typeDef struct {
 	name     string
 	resource bool              // carries resourceType
 	members  map[string]member // by JSON property name, choices spelled out
-	lookup   lookup[member]    // the same, for the walk
+	lookup   lookup[property]  // the same, for the walk
 	elements []elementDef
 	required uint64 // bit set of elements
 	rules    []bound
@@ -71,6 +71,12 @@ type member struct {
 
 func (m member) simple() bool   { return m.primitive != noPrimitive }
 func (m member) resource() bool { return m.primitive == noPrimitive && m.def == nil }
+
+// property is a member as it is called in a document: by its name, or as what stands under a primitive.
+type property struct {
+	member
+	under bool // _name
+}
 
 // table is made once, when the first document is judged, and then only read. (Not a sync.OnceValue: the
 // rules in it lead back to types, which an initialiser must not.)
@@ -139,7 +145,14 @@ func parseTypes(text string) map[string]*typeDef {
 
 // finish makes what the walk uses of what was read.
 func (t *typeDef) finish() {
-	t.lookup = newLookup(t.members)
+	properties := make(map[string]property, 2*len(t.members))
+	for name, m := range t.members {
+		properties[name] = property{member: m}
+		if m.simple() && !t.elements[m.element].bare {
+			properties["_"+name] = property{m, true}
+		}
+	}
+	t.lookup = newLookup(properties)
 	for i := range t.rules {
 		for _, name := range t.rules[i].when {
 			t.rules[i].trigger |= t.bit(name)

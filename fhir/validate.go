@@ -125,12 +125,12 @@ func (v *validator) content(e element, def *typeDef, valued bool) {
 		}
 		m := element{v.doc, i}
 		children++
-		if !typed && m.named("resourceType") {
-			typed = true
-			continue
-		}
-		found, under := def.member(m)
+		found := def.lookup.find(m.key())
 		if found == nil {
+			if !typed && m.named("resourceType") {
+				typed = true
+				continue
+			}
 			v.fail(fault.CodeUnknown, m, "")
 			continue
 		}
@@ -139,10 +139,10 @@ func (v *validator) content(e element, def *typeDef, valued bool) {
 		if seen&bit != 0 && of.choice && v.doubled(e, m, def, found.element) {
 			v.fail(fault.CodeStructure, m, "")
 		}
-		if !under || found.primitive != pXHTML { // whose extensions stand for nothing
+		if !found.under || found.primitive != pXHTML { // whose extensions stand for nothing
 			seen |= bit
 		}
-		v.member(e, m, found, of, under)
+		v.member(e, m, found, of)
 	}
 	if children == 0 {
 		v.fail(fault.CodeStructure, e, "")
@@ -169,20 +169,6 @@ func (v *validator) everywhere(e element, def *typeDef, seen uint64, valued bool
 	}
 }
 
-// member finds what a property of a type is, nil when the type has none of that name. under is true for the
-// _name of a primitive.
-func (t *typeDef) member(m element) (found *member, under bool) {
-	key := m.key()
-	if found = t.lookup.find(key); found != nil || len(key) == 0 || key[0] != '_' {
-		return found, false
-	}
-	found = t.lookup.find(key[1:])
-	if found == nil || !found.simple() || t.elements[found.element].bare {
-		return nil, true
-	}
-	return found, true
-}
-
 // doubled reports whether the choice that m belongs to was given before m with another type. m and
 // its own _m are one.
 func (v *validator) doubled(e, m element, def *typeDef, index int) bool {
@@ -191,7 +177,7 @@ func (v *validator) doubled(e, m element, def *typeDef, index int) bool {
 		if other.at == m.at {
 			return false
 		}
-		found, _ := def.member(other)
+		found := def.lookup.find(other.key())
 		if found != nil && found.element == index && string(bytes.TrimPrefix([]byte(other.name()), []byte("_"))) != string(own) {
 			return true
 		}
@@ -208,13 +194,13 @@ func (v *validator) missing(e element, def *typeDef, bits uint64) {
 }
 
 // member judges one property: one value or an array of them, as its cardinality has it.
-func (v *validator) member(parent, m element, found *member, def *elementDef, under bool) {
+func (v *validator) member(parent, m element, found *property, def *elementDef) {
 	if def.modifier {
 		v.fail(fault.CodeModifier, m, "")
 		return
 	}
 	if !def.many {
-		if under {
+		if found.under {
 			v.under(m, found, onlyID(m) && isValue(parent.member(partnerOf(m.name()))))
 			return
 		}
@@ -226,7 +212,7 @@ func (v *validator) member(parent, m element, found *member, def *elementDef, un
 		return
 	}
 	if found.simple() {
-		v.pairs(parent, m, found, def, under)
+		v.pairs(parent, m, found, def)
 		return
 	}
 	for i, end := m.at+1, m.node().next; i < end && !v.full(); i = v.doc.nodes[i].next {
@@ -243,12 +229,12 @@ func isValue(e element) bool { return e.present() && e.kind() != null }
 
 // pairs judges an array of primitives, or of their extensions: a null holds the place of a value
 // that only the partner array has (R4 §2.6.2.3). Extensions that are all null are none.
-func (v *validator) pairs(parent, m element, found *member, def *elementDef, under bool) {
+func (v *validator) pairs(parent, m element, found *property, def *elementDef) {
 	var twins partner
-	nulls := under
+	nulls := found.under
 	for index, i := 0, m.at+1; i < m.node().next && !v.full(); index, i = index+1, v.doc.nodes[i].next {
 		switch item := (element{v.doc, i}); {
-		case item.kind() != null && under:
+		case item.kind() != null && found.under:
 			v.under(item, found, onlyID(item) && twins.has(parent, m, index))
 			nulls = false
 		case item.kind() != null:
@@ -293,7 +279,7 @@ func partnerOf(name string) string {
 }
 
 // under judges what a primitive has besides its value: id and extensions. XHTML has no extensions.
-func (v *validator) under(e element, found *member, valued bool) {
+func (v *validator) under(e element, found *property, valued bool) {
 	v.content(e, types()["Element"], valued)
 	if x := e.member("extension"); found.primitive == pXHTML && x.present() {
 		v.fail(fault.CodeUnknown, x, "")
@@ -301,7 +287,7 @@ func (v *validator) under(e element, found *member, valued bool) {
 }
 
 // value judges one value of a property.
-func (v *validator) value(e element, found *member, def *elementDef) {
+func (v *validator) value(e element, found *property, def *elementDef) {
 	switch {
 	case found.simple():
 		v.simple(e, found.primitive, def)
