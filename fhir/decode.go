@@ -183,8 +183,12 @@ func (d *decoder) member(i, at int, given *names) (end int, ok bool) {
 	if !ok {
 		return end, false
 	}
+	key := d.body[i+1 : end-1]
 	called := name{uint32(i + 1), uint32(end - 1), escaped}
-	if d.again(given, at, called) {
+	if escaped {
+		key = unescape(key)
+	}
+	if d.again(given, at, key) {
 		return d.fail(fault.CodeDuplicateKey, i)
 	}
 	if end = d.space(end); d.at(end) != ':' {
@@ -277,11 +281,7 @@ const many = 24
 
 // again reports whether the object at gives a name for the second time, also when an escape hides it. Its
 // members so far are the nodes behind it.
-func (d *decoder) again(n *names, at int, called name) bool {
-	key := d.body[called.start:called.end]
-	if called.escaped {
-		key = unescape(key)
-	}
+func (d *decoder) again(n *names, at int, key []byte) bool {
 	if n.count++; n.count >= many {
 		return d.againOfMany(n, at, key)
 	}

@@ -93,16 +93,20 @@ func (e element) words() string {
 
 // inner is text as bytes, without a copy where the string has no escape. Nobody may change it.
 func (e element) inner() []byte {
-	switch e.kind() {
+	if e.doc == nil {
+		return nil
+	}
+	n := e.node()
+	raw := e.doc.body[n.start:n.end:n.end]
+	switch n.kind {
 	case str:
-		n := e.node()
-		inner := e.doc.body[n.start+1 : n.end-1 : n.end-1]
+		raw = raw[1 : len(raw)-1]
 		if n.escaped {
-			return unescape(inner)
+			return unescape(raw)
 		}
-		return inner
+		return raw
 	case number, boolean:
-		return e.raw()
+		return raw
 	}
 	return nil
 }

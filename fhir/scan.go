@@ -33,6 +33,9 @@ func (d *decoder) string(i int) (end int, escaped, ok bool) {
 //go:noinline
 func blank(b []byte, i int) int {
 	const blanks = 0x2020202020202020
+	if i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' {
+		return i + 1 // as behind most colons
+	}
 	for i < len(b) {
 		switch c := b[i]; {
 		case c > ' ':
