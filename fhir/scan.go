@@ -58,12 +58,13 @@ const ones, highs = 0x0101010101010101, 0x8080808080808080
 // plain skips what needs no look inside a string, eight bytes at a time: a byte is a quote when less than 1
 // is left of it and a quote by exclusive or.
 func plain(b []byte, i int) int {
-	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
+	for rest := b[i:]; len(rest) >= 8; rest = rest[8:] {
+		w := binary.LittleEndian.Uint64(rest)
 		hit := (w - ones*0x20) | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)
 		if hit &= highs &^ w; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
+		i += 8
 	}
 	for ; i < len(b); i++ {
 		if c := b[i]; c < 0x20 || c == '"' || c == '\\' {

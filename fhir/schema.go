@@ -72,11 +72,17 @@ type member struct {
 func (m member) simple() bool   { return m.primitive != noPrimitive }
 func (m member) resource() bool { return m.primitive == noPrimitive && m.def == nil }
 
-// property is a member as it is called in a document: by its name, or as what stands under a primitive.
+// property is a member as it is called in a document, by its name or as what stands under a primitive, with all
+// that the walk asks about it.
 type property struct {
-	member
-	under bool // _name
+	primitive primitive
+	under     bool     // _name
+	def       *typeDef // as in member
+	of        *elementDef
+	bit       uint64 // what it adds to the set of elements that are there
 }
+
+func (p *property) simple() bool { return p.primitive != noPrimitive }
 
 // table is made once, when the first document is judged, and then only read. (Not a sync.OnceValue: the
 // rules in it lead back to types, which an initialiser must not.)
@@ -147,9 +153,14 @@ func parseTypes(text string) map[string]*typeDef {
 func (t *typeDef) finish() {
 	properties := make(map[string]property, 2*len(t.members))
 	for name, m := range t.members {
-		properties[name] = property{member: m}
-		if m.simple() && !t.elements[m.element].bare {
-			properties["_"+name] = property{m, true}
+		p := property{m.primitive, false, m.def, &t.elements[m.element], 1 << m.element}
+		properties[name] = p
+		if m.simple() && !p.of.bare {
+			p.under = true
+			if m.primitive == pXHTML {
+				p.bit = 0 // its extensions stand for nothing
+			}
+			properties["_"+name] = p
 		}
 	}
 	t.lookup = newLookup(properties)
