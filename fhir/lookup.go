@@ -12,20 +12,22 @@ type slot[T any] struct {
 	value T
 }
 
-func newLookup[T any](all map[string]T) lookup[T] {
+// newLookup has room for n names.
+func newLookup[T any](n int) lookup[T] {
 	size := 4
-	for size < 2*len(all) {
+	for size < 2*n {
 		size *= 2
 	}
-	l := lookup[T]{make([]slot[T], size)}
-	for name, value := range all {
-		i := l.start([]byte(name))
-		for l.slots[i].name != "" {
-			i = (i + 1) & (size - 1)
-		}
-		l.slots[i] = slot[T]{name, value}
+	return lookup[T]{make([]slot[T], size)}
+}
+
+// put adds a name that is not there.
+func (l *lookup[T]) put(name string, value T) {
+	i := l.start([]byte(name))
+	for l.slots[i].name != "" {
+		i = (i + 1) & (len(l.slots) - 1)
 	}
-	return l
+	l.slots[i] = slot[T]{name, value}
 }
 
 func (l *lookup[T]) start(name []byte) int {

@@ -95,13 +95,12 @@ var table struct {
 func types() map[string]*typeDef {
 	table.once.Do(func() {
 		table.types = parseTypes(definitions.Text())
-		resources := map[string]*typeDef{}
+		table.resources = newLookup[*typeDef](150)
 		for name, def := range table.types {
 			if resourceType(def) {
-				resources[name] = def
+				table.resources.put(name, def)
 			}
 		}
-		table.resources = newLookup(resources)
 	})
 	return table.types
 }
@@ -127,7 +126,7 @@ func parseTypes(text string) map[string]*typeDef {
 	registry := rules()
 	var current *typeDef
 	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
+		fields := strings.Split(strings.TrimSpace(line), " ")
 		if line[0] == ' ' {
 			current.add(all, fields, registry)
 			continue
@@ -151,19 +150,24 @@ func parseTypes(text string) map[string]*typeDef {
 
 // finish makes what the walk uses of what was read.
 func (t *typeDef) finish() {
-	properties := make(map[string]property, 2*len(t.members))
+	n := len(t.members)
+	for _, m := range t.members {
+		if m.simple() {
+			n++
+		}
+	}
+	t.lookup = newLookup[property](n)
 	for name, m := range t.members {
 		p := property{m.primitive, false, m.def, &t.elements[m.element], 1 << m.element}
-		properties[name] = p
+		t.lookup.put(name, p)
 		if m.simple() && !p.of.bare {
 			p.under = true
 			if m.primitive == pXHTML {
 				p.bit = 0 // its extensions stand for nothing
 			}
-			properties["_"+name] = p
+			t.lookup.put("_"+name, p)
 		}
 	}
-	t.lookup = newLookup(properties)
 	for i := range t.rules {
 		for _, name := range t.rules[i].when {
 			t.rules[i].trigger |= t.bit(name)
