@@ -89,6 +89,7 @@ func rebuild(t *testing.T, h *hub) {
 // exec runs a statement past the store.
 func (h *hub) exec(statement string) {
 	h.t.Helper()
+	h.harmed = true
 	driver, dsn := "pgx", h.dsn[0]
 	if dsn == "" {
 		driver, dsn = "sqlite", "file:"+filepath.Join(h.dir, "records.db")
