@@ -75,6 +75,7 @@ type Reader interface {
 	SetAcknowledged(ctx context.Context, upTo map[ID]uint64) error
 	// InsertAccess stores a disclosure durably before plaintext leaves.
 	InsertAccess(ctx context.Context, a Access) error
+	Links
 	// Directory returns all organisations and clients.
 	Directory(ctx context.Context) ([]Organization, []Client, error)
 }

@@ -210,7 +210,8 @@ type Batch struct {
 	Holds         []Hold
 	Released      []ID // holds that end
 	Requests      []PatientRequest
-	Erasure       *Erasure // written last
+	Links         []PatientLink // inserted or replaced by Patient, or ended
+	Erasure       *Erasure      // written last
 }
 
 // Erased reports whether the message was a patient's who is erased: a repeat of it is answered 410.
@@ -231,6 +232,7 @@ type Want struct {
 	Citations     []Key // prescriptions delivered to (pharmacy), by identifier or local hash
 	Dispenses     []Key // by (pharmacy, identity)
 	Patients      []ID  // nominations of, and prescriptions without a pharmacy for, these patients
+	Linked        []ID  // who belongs to the same persons as these patients
 }
 
 type Have struct {
@@ -242,6 +244,7 @@ type Have struct {
 	Dispenses     map[Key]Dispense
 	Nominations   map[ID]ID   // patient → pharmacy
 	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
+	Linked        map[ID][]ID // as Links.Linked says; never written to
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

@@ -28,6 +28,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Dispenses:     map[ledger.Key]ledger.Dispense{},
 		Nominations:   map[ledger.ID]ledger.ID{},
 		Waiting:       map[ledger.ID][]ledger.ID{},
+		Linked:        map[ledger.ID][]ledger.ID{},
 	}
 	l := loader{&pgx.Batch{}, &have}
 	l.messages(w.Messages)
@@ -36,6 +37,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	l.citations(w.Citations)
 	l.dispenses(w.Dispenses)
 	l.patients(w.Patients)
+	l.linked(w.Linked)
 	if err := s.send(ctx, l.batch, "load"); err != nil {
 		return have, err
 	}
