@@ -18,6 +18,6 @@ type Links interface {
 	// Linked returns for each of these patients all that belong to the same person, itself among them, in the
 	// order of their ids. A patient who is linked with nobody is absent.
 	Linked(ctx context.Context, patients []ID) (map[ID][]ID, error)
-	// Links returns every link, by patient.
-	Links(ctx context.Context) ([]PatientLink, error)
+	// Links returns every link of the persons to which these patients belong, by patient; with nil every link.
+	Links(ctx context.Context, patients []ID) ([]PatientLink, error)
 }

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,9 +34,19 @@ func wantLinked(t *testing.T, s Backend, want map[ledger.ID][]ledger.ID) {
 	}
 	same(t, "linked", got, want)
 	same(t, "linked, loaded", load(t, s, ledger.Want{Linked: asked}).Linked, want)
-	all, err := s.Links(t.Context())
+	all, err := s.Links(t.Context(), nil)
 	if err != nil || len(all) != n {
 		t.Errorf("Links: %d, %v, want %d", len(all), err, n)
+	}
+	for p, all := range want {
+		rows, err := s.Links(t.Context(), []ledger.ID{p})
+		var members []ledger.ID
+		for _, l := range rows {
+			members = append(members, l.Patient)
+		}
+		if err != nil || !slices.Equal(members, all) {
+			t.Errorf("Links of one: %v, %v, want %v", members, err, all)
+		}
 	}
 }
 
@@ -77,7 +88,7 @@ func testLinks(t *testing.T, s Backend) {
 	h = commit(t, s, b)
 	was, now := sorted(p, r), sorted(lone, q)
 	wantLinked(t, s, map[ledger.ID][]ledger.ID{p: was, r: was, q: now, lone: now})
-	all, err := s.Links(t.Context())
+	all, err := s.Links(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,9 +54,15 @@ func (s *Store) Linked(ctx context.Context, patients []ledger.ID) (map[ledger.ID
 	return all, refuse(err, "read links")
 }
 
-// Links returns every link, by patient.
-func (s *Store) Links(ctx context.Context) ([]ledger.PatientLink, error) {
-	rows, err := s.pool.Query(ctx, `SELECT patient, person FROM patient_link ORDER BY patient`)
+// Links returns every link of the persons to which these patients belong, by patient; with nil every link.
+func (s *Store) Links(ctx context.Context, patients []ledger.ID) ([]ledger.PatientLink, error) {
+	q, asked := `SELECT patient, person FROM patient_link ORDER BY patient`, []any{}
+	if patients != nil {
+		q = `SELECT patient, person FROM patient_link WHERE person IN
+		  (SELECT person FROM patient_link WHERE patient = ANY ($1)) ORDER BY patient`
+		asked = append(asked, uuids(patients))
+	}
+	rows, err := s.pool.Query(ctx, q, asked...)
 	all, err := collect(rows, err, func(r pgx.Rows) (l ledger.PatientLink, err error) {
 		err = r.Scan(idInto{&l.Patient}, idInto{&l.Person})
 		return l, err

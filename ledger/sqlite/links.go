@@ -64,12 +64,18 @@ func (s *Store) Linked(ctx context.Context, patients []ledger.ID) (map[ledger.ID
 	return all, refuse(err, "read links")
 }
 
-// Links returns every link, by patient.
-func (s *Store) Links(ctx context.Context) ([]ledger.PatientLink, error) {
-	return list(ctx, s, "read links", func(r row) (l ledger.PatientLink, err error) {
+// Links returns every link of the persons to which these patients belong, by patient; with nil every link.
+func (s *Store) Links(ctx context.Context, patients []ledger.ID) ([]ledger.PatientLink, error) {
+	one := func(r row) (l ledger.PatientLink, err error) {
 		err = r.Scan(&l.Patient, &l.Person)
 		return l, err
-	}, `SELECT patient, person FROM patient_link ORDER BY patient`)
+	}
+	if patients == nil {
+		return list(ctx, s, "read links", one, `SELECT patient, person FROM patient_link ORDER BY patient`)
+	}
+	const q = askedIDs + `SELECT patient, person FROM patient_link WHERE person IN
+	  (SELECT person FROM asked JOIN patient_link ON patient = asked.id) ORDER BY patient`
+	return list(ctx, s, "read links", one, q, joinIDs(patients), len(patients))
 }
 
 // joinable is an invitation (?1) that is good at a time (?3) for Redeem, or for Join by a patient (?2).
