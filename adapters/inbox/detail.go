@@ -29,6 +29,9 @@ type detailPage struct {
 	Said     said
 }
 
+// Unanswered reports whether the pharmacy has not picked it up in time: another one is offered at once.
+func (p detailPage) Unanswered() bool { return p.Choose && p.state.Alarmed }
+
 // fill is one hand-over.
 type fill struct {
 	Number int
