@@ -72,7 +72,7 @@ func sealUnit(u *unit) error {
 		body = u.result.instead
 	}
 	rec.KeyID = u.patient.KeyID
-	commitment, err := ledger.SealWith(u.patient, rec, body, u.sealable())
+	commitment, err := ledger.SealWith(u.patient, rec, body, u.evidenceOf())
 	u.result.commitment = commitment
 	return err
 }

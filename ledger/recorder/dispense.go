@@ -69,9 +69,11 @@ func (t *draft) identified(p *prescription, md fhir.Dispense, kind rx.Kind) erro
 		t.unit.refuse(fault.Of(fault.CodeNoIdentity).At(md.Expression + ".identifier"))
 		return nil
 	}
-	known, seen := t.dispenses[key]
-	if !seen {
-		known, seen = t.view.Dispenses[key]
+	known, seen := t.before(key)
+	if seen && p != nil && known.Prescription == (ledger.ID{}) {
+		// The pharmacy's own history of its own patient; now the same is said of a prescription, which is
+		// another patient's record and begins anew: neither may go or stay with the other's erasure.
+		seen = false
 	}
 	if !seen {
 		known = ledger.Dispense{Key: key, Resource: t.resourceID()}
@@ -82,12 +84,21 @@ func (t *draft) identified(p *prescription, md fhir.Dispense, kind rx.Kind) erro
 	return t.against(p, md, kind, known)
 }
 
+// before is what was decided about a dispense so far.
+func (t *draft) before(key ledger.Key) (ledger.Dispense, bool) {
+	if md, ok := t.dispenses[key]; ok {
+		return md, true
+	}
+	md, ok := t.view.Dispenses[key]
+	return md, ok
+}
+
 // resourceID names a new resource of this record: the record's own id when it holds only one.
 func (t *draft) resourceID() ledger.ID {
 	if len(t.unit.read.Dispenses) == 1 {
 		return t.id
 	}
-	return newID()
+	return t.nextID()
 }
 
 // against decides a dispense that cites p.
@@ -101,11 +112,11 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(md.Expression + ".subject"))
 		return nil
 	}
+	t.patient = p.row.Patient
 	if known.Prescription != (ledger.ID{}) && known.Prescription != p.row.ID {
 		t.answered(streams.Resource{Type: streams.TypeMedicationDispense}, p, rx.Answer{Refused: true, Code: fault.CodeDispenseUsed}, md.Expression)
 		return nil
 	}
-	t.patient = p.row.Patient
 	pharmacy := t.unit.sender.ID
 	a := t.step(p, rx.Event{
 		Kind: kind, Dispense: hexHash(known.Key.Hash), Stated: t.unit.claim, Partial: partial(md.Type), Whole: whole(md.Type),
@@ -113,7 +124,7 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		WasSent:  t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
 		EverHeld: known.Claim > 0, OtherPatient: stranger,
 		OldStatus: known.Status, OldClaim: known.Claim,
-		Code: t.unit.proof.Locator, CodeOK: t.right(),
+		Code: t.unit.proof.Locator, CodeOK: t.unit.right,
 	}, md.Item)
 	if !a.Refused && !a.NoOp {
 		known.Prescription, known.Status = p.row.ID, md.Status
@@ -148,6 +159,11 @@ func (t *draft) history(md fhir.Dispense, known ledger.Dispense) error {
 		t.unit.refuse(fault.Of(fault.CodeNoPatient).At(md.Expression + ".subject"))
 		return nil
 	}
+	if t.patient != (ledger.ID{}) && t.patient != t.unit.patient.Patient {
+		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(md.Expression + ".subject"))
+		return nil
+	}
+	t.patient = t.unit.patient.Patient
 	known.Status = md.Status
 	known.Version++
 	t.dispenses[known.Key] = known
@@ -163,7 +179,7 @@ func (t *draft) history(md fhir.Dispense, known ledger.Dispense) error {
 func (t *draft) cited(md fhir.Dispense) (p *prescription, found bool, err error) {
 	if len(md.Cites) == 0 {
 		if key, ok := dispenseKey(t.keys, t.unit.sender.ID, md.Identity, md.Local); ok {
-			if known, ok := t.view.Dispenses[key]; ok && known.Prescription != (ledger.ID{}) {
+			if known, ok := t.before(key); ok && known.Prescription != (ledger.ID{}) {
 				p, err = t.take(known.Prescription)
 			}
 		}

@@ -111,7 +111,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 	if err != nil {
 		return err
 	}
-	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, view: v, names: map[ledger.Key]*unit{},
+	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, newID: newID, view: v, names: map[ledger.Key]*unit{},
 		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries)}
 	at := r.head.Time
 	for _, u := range units {
