@@ -242,5 +242,38 @@ func (t *draft) stateLinks() {
 	}
 	s.Time = t.now.UTC()
 	u.result.instead, _ = json.Marshal(s) // ids, times and texts: cannot fail
+	u.result.idle = true                  // the record says what it changed
 	t.view.links = s.Links
+}
+
+// relink does again what a record says that a fact about links changed.
+func (b *Rebuilt) relink(statement []byte) error {
+	var s LinkStatement
+	if err := strictJSON(statement, &s); err != nil {
+		return err
+	}
+	for _, l := range s.Links {
+		if b.links[l.Patient] = l.Person; l.Person == (ledger.ID{}) {
+			delete(b.links, l.Patient)
+		}
+	}
+	return nil
+}
+
+// part ends the links of an erased patient; a person of one is none.
+func (b *Rebuilt) part(erased ledger.ID) {
+	person, linked := b.links[erased]
+	if !linked {
+		return
+	}
+	delete(b.links, erased)
+	var left []ledger.ID
+	for id, of := range b.links {
+		if of == person {
+			left = append(left, id)
+		}
+	}
+	if len(left) == 1 {
+		delete(b.links, left[0])
+	}
 }
