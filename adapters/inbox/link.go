@@ -203,15 +203,24 @@ func (a *app) declare(ctx context.Context, id, kind string, fact any, done strin
 	return word, err
 }
 
-// oneDeviceEach: a browser that gets the wakes of several of the patients gets them once from now on. The newest
-// switch counts.
+// oneDeviceEach: a browser that gets the wakes of several of the patients gets them once from now on. It stays
+// with the patient whose inbox is open, so that it hears of nobody else once they part.
 func (a *app) oneDeviceEach(ctx context.Context, s session) error {
 	known, err := a.browsers(ctx, s)
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
-	for _, b := range slices.Backward(known) {
+	slices.SortStableFunc(known, func(x, y browser) int {
+		switch own := x.Patient == s.patient; {
+		case own == (y.Patient == s.patient):
+			return 0
+		case own:
+			return -1
+		}
+		return 1
+	})
+	for _, b := range known {
 		if b.endpoint != "" && seen[b.endpoint] {
 			if err := a.devices.DropDevice(ctx, b.ID, "replaced", a.now()); err != nil && fault.KindOf(err) != fault.NotFound {
 				return fmt.Errorf("inbox: drop device: %w", err)

@@ -293,7 +293,13 @@ func (w *world) ForPatient(_ context.Context, patient ledger.ID) (ledger.Patient
 	defer w.mu.Unlock()
 	k, ok := w.keys[patient]
 	if !ok {
-		k = ledger.PatientKey{Patient: patient, KeyID: uuid.New(), Key: bytes.Repeat([]byte{9}, 32)}
+		var org ledger.ID
+		for _, p := range w.prescriptions {
+			if p.Patient == patient {
+				org = p.Clinic
+			}
+		}
+		k = ledger.PatientKey{Patient: patient, Org: org, KeyID: uuid.New(), Key: bytes.Repeat([]byte{9}, 32)}
 		w.keys[patient], w.keys[k.KeyID] = k, k
 	}
 	return k, nil
@@ -314,6 +320,9 @@ func (w *world) Call(_ context.Context, m streams.Message, _ time.Duration) (str
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sent = append(w.sent, m)
+	if w.answerErr == nil && w.answer.Status < 400 {
+		w.relink(m)
+	}
 	return w.answer, w.answerErr
 }
 
@@ -463,4 +472,16 @@ func (w *world) Linked(_ context.Context, patients []ledger.ID) (map[ledger.ID][
 		}
 	}
 	return out, w.down
+}
+
+// relink does what the recorder does with facts about links.
+func (w *world) relink(m streams.Message) {
+	var f struct{ Patient, Other ledger.ID }
+	switch {
+	case strings.HasSuffix(m.Subject, ".link") && json.Unmarshal(m.Body, &f) == nil:
+		w.links = append(w.links, []ledger.ID{f.Patient, f.Other})
+	case strings.HasSuffix(m.Subject, ".unlink"):
+		_ = json.Unmarshal(m.Body, &f)
+		w.links = slices.DeleteFunc(w.links, func(all []ledger.ID) bool { return slices.Contains(all, f.Patient) })
+	}
 }
