@@ -37,7 +37,7 @@ func saidBy(name string) said {
 	case saidPending:
 		return said{"We passed your choice on. It will show here in a moment.", true}
 	case saidJoined:
-		return said{"Done. Both are in this inbox now.", true}
+		return said{"Done. They are in this inbox now.", true}
 	case saidAlready:
 		return said{"These prescriptions are in this inbox already.", true}
 	case saidParted:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir/rx"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -57,7 +58,7 @@ func TestJoinAndPart(t *testing.T) {
 
 	before := len(h.reads)
 	_, page = c.get("/inbox/?said=joined")
-	wantText(t, page, "Both are in this inbox now", "Ada Novak, born 3 May 1980", "Bisoprolol", "From Northgate Heart Clinic", "From Harbour Family Practice",
+	wantText(t, page, "They are in this inbox now", "Ada Novak, born 3 May 1980", "Bisoprolol", "Dr. Miriam Okafor, Northgate Heart Clinic",
 		"In this inbox", "Harbour Family Practice", "opened with its link", "Northgate Heart Clinic", "Remove")
 	if strings.Contains(page, "Not everything here may be yours") {
 		t.Error("warns of two people where there is one")
@@ -67,7 +68,14 @@ func TestJoinAndPart(t *testing.T) {
 		t.Errorf("accesses: %+v, want one of each patient, not to be compared", rows)
 	}
 	_, page = c.get("/inbox/p/" + bisoprolol.String())
-	wantText(t, page, "Bisoprolol", "Sent by", "Northgate Heart Clinic")
+	wantText(t, page, "Bisoprolol", "Dr. Miriam Okafor, Northgate Heart Clinic")
+	// whose own words name another organisation, the page says who sent it
+	h.records[bisoprolol] = naming(h.records[bisoprolol], "Cardiology")
+	for _, path := range []string{"/inbox/", "/inbox/p/" + bisoprolol.String()} {
+		if _, page = c.get(path); !strings.Contains(page, "Cardiology") || !strings.Contains(page, "From Northgate Heart Clinic") && !strings.Contains(page, "<dt>Sent by</dt><dd>Northgate Heart Clinic</dd>") {
+			t.Errorf("%s does not say who sent it:\n%s", path, page)
+		}
+	}
 
 	ref := h.app.ref(there)
 	for _, path := range []string{"/inbox/from/" + h.app.ref(h.ada), "/inbox/from/" + h.app.ref(h.stranger), "/inbox/from/x"} {
@@ -136,4 +144,11 @@ func TestJoinedDevicesAreOne(t *testing.T) {
 	if live, _ = h.DevicesOf(t.Context(), []ledger.ID{h.ada, there}); len(live) != 0 {
 		t.Errorf("%d devices are still on", len(live))
 	}
+}
+
+// naming lets a prescription's requester work for an organisation of that name.
+func naming(p adapters.Plain, name string) adapters.Plain {
+	p.Body = []byte(strings.Replace(strings.Replace(string(p.Body), `"requester":{"reference":"#d"}`, `"requester":{"reference":"#r"}`, 1), `"contained":[`,
+		`"contained":[{"resourceType":"Organization","id":"o","name":"`+name+`"},{"resourceType":"PractitionerRole","id":"r","practitioner":{"reference":"#d"},"organization":{"reference":"#o"}},`, 1))
+	return p
 }

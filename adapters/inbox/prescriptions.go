@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dosewire/dosewire/adapters"
@@ -46,6 +47,14 @@ func (p prescription) Prescriber() string {
 		return p.View.Prescriber
 	}
 	return p.View.Prescriber + ", " + clinic
+}
+
+// From is whose prescription it is, where an inbox shows several organisations' and Prescriber does not say it.
+func (p prescription) From() string {
+	if !p.Shared || strings.Contains(p.Prescriber(), p.Clinic) {
+		return ""
+	}
+	return p.Clinic
 }
 
 // FillsLeft counts what can still be collected.

@@ -155,7 +155,7 @@ func TestLinking(t *testing.T) {
 	// yes: both inboxes show both, and a stream that is open hears of it
 	heard := f.listen(other)
 	status, page := f.join(ada, second)
-	if status != 200 || !strings.Contains(page, "Both are in this inbox now") || !strings.Contains(page, "From clinic1") {
+	if status != 200 || !strings.Contains(page, "They are in this inbox now") || !strings.Contains(page, "Okafor, clinic1") {
 		t.Errorf("joined: %d %s", status, page)
 	}
 	<-heard
