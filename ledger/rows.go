@@ -210,7 +210,8 @@ type Batch struct {
 	Holds         []Hold
 	Released      []ID // holds that end
 	Requests      []PatientRequest
-	Erasure       *Erasure // written last
+	Links         []PatientLink // inserted or replaced by Patient, or ended
+	Erasure       *Erasure      // written last
 }
 
 // Erased reports whether the message was a patient's who is erased: a repeat of it is answered 410.
@@ -232,6 +233,7 @@ type Want struct {
 	Dispenses     []Key // by (pharmacy, identity)
 	Patients      []ID  // nominations of these patients
 	Waiting       []ID  // prescriptions without a pharmacy of these patients
+	Linked        []ID  // who belongs to the same persons as these patients
 }
 
 type Have struct {
@@ -243,6 +245,7 @@ type Have struct {
 	Dispenses     map[Key]Dispense
 	Nominations   map[ID]ID   // patient → pharmacy
 	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
+	Linked        map[ID][]ID // as Links.Linked says; never written to
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

@@ -29,6 +29,9 @@ type detailPage struct {
 	Said     said
 }
 
+// Unanswered reports whether the pharmacy has not picked it up in time: another one is offered at once.
+func (p detailPage) Unanswered() bool { return p.Choose && p.state.Alarmed }
+
 // fill is one hand-over.
 type fill struct {
 	Number int
@@ -72,7 +75,7 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 	for _, m := range messages {
 		ids = append(ids, m.ID)
 	}
-	bodies, err := a.bodies(ctx, s, ids)
+	bodies, err := a.bodies(ctx, s.reader(p.row.Patient), ids)
 	if err != nil {
 		return detailPage{}, err
 	}
@@ -175,7 +178,10 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 		http.Redirect(w, r, back+saidLate, http.StatusSeeOther)
 		return
 	}
-	word, err := a.nominate(r.Context(), s.patient, id, picked)
+	word, err := a.nominate(r.Context(), p.row.Patient, id, picked)
+	if err == nil && word == saidSent {
+		word, err = a.nominateElsewhere(r.Context(), s, p.row.Patient, picked)
+	}
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -214,4 +220,23 @@ func (a *app) nominate(ctx context.Context, patient, prescription ledger.ID, pha
 		ID: "hub." + id.String(), Subject: streams.FactSubject("nomination"), Body: fact,
 	}, answerWait)
 	return saidAfter(answer, err)
+}
+
+// nominateElsewhere makes a choice the standing one for all others of the same person: their prescriptions that
+// wait for a pharmacy go there too. Each is a fact of its own, about one patient.
+func (a *app) nominateElsewhere(ctx context.Context, s session, chosen ledger.ID, pharmacy string) (word string, err error) {
+	word = saidSent
+	for _, patient := range s.patients() {
+		if patient == chosen {
+			continue
+		}
+		said, err := a.nominate(ctx, patient, ledger.ID{}, pharmacy)
+		if err != nil {
+			return "", err
+		}
+		if said == saidPending {
+			word = said
+		}
+	}
+	return word, nil
 }

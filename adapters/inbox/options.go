@@ -35,6 +35,7 @@ type records interface {
 	PatientPrescriptions(ctx context.Context, patient ledger.ID) ([]ledger.Prescription, error)
 	PrescriptionDispenses(ctx context.Context, id ledger.ID) ([]ledger.Dispense, error)
 	Versions(ctx context.Context, of ledger.ID) ([]ledger.Record, error)
+	Linked(ctx context.Context, patients []ledger.ID) (map[ledger.ID][]ledger.ID, error)
 }
 
 // organizations names clinics and pharmacies; *directory.Directory.
@@ -114,6 +115,9 @@ func (a *app) routes() []route {
 		{"POST /inbox/p/{id}/pharmacy", a.signedIn(a.choosePharmacy)},
 		{"GET /inbox/s/{token}", http.HandlerFunc(a.landing)},
 		{"POST /inbox/s", http.HandlerFunc(a.redeem)},
+		{"POST /inbox/join", a.signedIn(a.join)},
+		{"GET /inbox/from/{ref}", a.signedIn(a.part)},
+		{"POST /inbox/from/{ref}", a.signedIn(a.unlink)},
 		{"POST /inbox/signout", http.HandlerFunc(a.signOut)},
 		{"GET /inbox/live", a.signedIn(a.live)},
 		{"POST /inbox/devices", a.signedIn(a.addDevice)},

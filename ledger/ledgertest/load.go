@@ -170,7 +170,7 @@ func testLoadNothing(t *testing.T, s Backend) {
 	begin(t, s)
 	for _, w := range []ledger.Want{{}, {
 		Messages: []ledger.Key{key(newID())}, Identities: []ledger.Key{key(newID())}, Prescriptions: []ledger.ID{newID()},
-		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()}, Waiting: []ledger.ID{newID()},
+		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()}, Waiting: []ledger.ID{newID()}, Linked: []ledger.ID{newID()},
 	}} {
 		have := load(t, s, w)
 		same(t, "have", have, ledger.Have{})

@@ -28,6 +28,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Dispenses:     map[ledger.Key]ledger.Dispense{},
 		Nominations:   map[ledger.ID]ledger.ID{},
 		Waiting:       map[ledger.ID][]ledger.ID{},
+		Linked:        map[ledger.ID][]ledger.ID{},
 	}
 	l := loader{&pgx.Batch{}, &have}
 	l.messages(w.Messages)
@@ -37,6 +38,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	l.dispenses(w.Dispenses)
 	l.nominations(w.Patients)
 	l.waiting(w.Waiting)
+	l.linked(w.Linked)
 	if err := s.send(ctx, l.batch, "load"); err != nil {
 		return have, err
 	}

@@ -122,6 +122,7 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 	b.Fills, b.Delivered = v.fills, v.delivered
 	b.Organizations, b.Clients = v.organizations, v.clients
 	b.Holds, b.Released, b.Requests = v.holds, v.released, v.requests
+	b.Links = v.links
 	if b.Erasure != nil {
 		b.Erasure.Job = erasureJob(&v.keeping, b.Erasure, b.From.Epoch, b.To.Deliveries)
 	}

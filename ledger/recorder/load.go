@@ -68,6 +68,11 @@ type view struct {
 	released []ledger.ID
 	requests []ledger.PatientRequest
 	erasure  *ledger.Erasure
+
+	persons persons
+	linking *LinkStatement
+	links   []ledger.PatientLink
+	told    []ledger.Effect // wakes about links
 }
 
 // prescription is a row with its state machine value.
@@ -107,6 +112,9 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 	}
 	if alone(units[0].message) {
 		if err := r.loadKeeping(ctx, units[0], v); err != nil {
+			return nil, err
+		}
+		if err := r.loadLinks(ctx, units[0], v); err != nil {
 			return nil, err
 		}
 	}

@@ -22,11 +22,12 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Dispenses:     map[ledger.Key]ledger.Dispense{},
 		Nominations:   map[ledger.ID]ledger.ID{},
 		Waiting:       map[ledger.ID][]ledger.ID{},
+		Linked:        map[ledger.ID][]ledger.ID{},
 	}
 	err := s.view(ctx, "load", func(tx *sql.Tx) error {
 		l := loader{ctx, tx, &have}
 		for _, step := range []func(ledger.Want) error{
-			l.messages, l.identities, l.prescriptions, l.citations, l.dispenses, l.patients, l.delivered,
+			l.messages, l.identities, l.prescriptions, l.citations, l.dispenses, l.patients, l.linked, l.delivered,
 		} {
 			if err := step(w); err != nil {
 				return err
