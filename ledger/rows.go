@@ -231,7 +231,12 @@ type Want struct {
 	Citations     []Key // prescriptions delivered to (pharmacy), by identifier or local hash
 	Dispenses     []Key // by (pharmacy, identity)
 	Patients      []ID  // nominations of, and prescriptions without a pharmacy for, these patients
+	Therapies     []ID  // what these patients may be taking: at most MaxTherapies prescriptions of each
 }
+
+// MaxTherapies is how many prescriptions of one patient a safety check looks at: those that are alive first,
+// then those that were filled, each newest first.
+const MaxTherapies = 50
 
 type Have struct {
 	Messages      map[Key]Message
@@ -242,6 +247,7 @@ type Have struct {
 	Dispenses     map[Key]Dispense
 	Nominations   map[ID]ID   // patient → pharmacy
 	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
+	Therapies     map[ID][]ID // patient → prescriptions
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

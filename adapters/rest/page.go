@@ -59,6 +59,15 @@ func (s *Service) fill(ctx context.Context, who auth.Subject, effects []ledger.E
 	size, sizes := 0, map[ledger.ID]int{}
 	for _, e := range effects {
 		d := delivered{Effect: e, body: e.Body}
+		if e.Type == typeDetectedIssue {
+			withheld, err := s.withheld(ctx, who, e)
+			if err != nil {
+				return nil, nil, err
+			}
+			if withheld != nil {
+				d.body = fhir.Outcome([]fhir.Issue{fhir.IssueOf(withheld)})
+			}
+		}
 		if d.body == nil {
 			withheld, err := s.withheld(ctx, who, e)
 			if err != nil {
@@ -86,9 +95,12 @@ func (s *Service) fill(ctx context.Context, who auth.Subject, effects []ledger.E
 	return page, wanted, nil
 }
 
+// typeDetectedIssue is the type of a safety signal about a prescription.
+const typeDetectedIssue = "DetectedIssue"
+
 // withheld is why a prescription may not be delivered again: the patient has moved it elsewhere.
 func (s *Service) withheld(ctx context.Context, who auth.Subject, e ledger.Effect) (reason, err error) {
-	if who.Role != auth.Pharmacy || e.Type != streams.TypeMedicationRequest && e.Type != streams.TypeBundle || e.Prescription == (ledger.ID{}) {
+	if who.Role != auth.Pharmacy || e.Type != streams.TypeMedicationRequest && e.Type != streams.TypeBundle && e.Type != typeDetectedIssue || e.Prescription == (ledger.ID{}) {
 		return nil, nil
 	}
 	if _, err := s.visible(ctx, who, e.Prescription); fault.CodeOf(err) == fault.CodeNotFound || fault.CodeOf(err) == fault.CodeDamaged {

@@ -413,7 +413,8 @@ func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
 func (a *announcer) payload(ctx context.Context, e announcement) (body []byte, verdict string, err error) {
 	switch {
 	case e.Body != nil:
-		return e.Body, "", nil
+		body, err = a.own(ctx, e.Effect)
+		return body, "", err
 	case e.body == nil:
 		if e.body, e.verdict, err = a.opened(ctx, e.Record); err != nil {
 			return nil, "", err

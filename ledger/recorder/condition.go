@@ -107,6 +107,7 @@ func (t *draft) amend(p *prescription, kind rx.Kind, q fhir.Request) error {
 		event.Kind = rx.Amend
 	}
 	a := t.step(p, event, q.Item)
+	t.place(p, q, kind, a)
 	t.answered(streams.Resource{Type: streams.TypeMedicationRequest, ID: p.row.ID.String(), Version: p.row.Version, Status: 200}, p, a, q.Expression)
 	return nil
 }

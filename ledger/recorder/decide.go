@@ -53,6 +53,7 @@ type decider struct {
 	view      *view
 	policy    Policy
 	tries     tries
+	scales    scales
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
 }
@@ -203,6 +204,7 @@ type draft struct {
 	conflict   bool // a valid message at the wrong moment: recorded, nothing changes
 	counted    bool // but what the refusal itself changes
 	patient    ledger.ID
+	safety     weighing
 	statement  string // public text that is the whole record
 	passing    bool   // about nobody: kept as long as a refusal
 }
@@ -353,6 +355,7 @@ func (t *draft) inform(code fault.Code, expression string) {
 // finish builds the answer and the effects of a unit that is recorded.
 func (t *draft) finish() {
 	u := t.unit
+	t.weigh()
 	t.signed()
 	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources, Signature: u.verdict()}
 	for _, res := range t.resources {
@@ -372,7 +375,7 @@ func (t *draft) finish() {
 		u.result.record.Version = t.resources[0].Version
 	}
 	if !t.conflict || t.counted {
-		u.result.effects = t.effects()
+		u.result.effects = append(t.effects(), t.signals()...)
 	}
 }
 
@@ -409,6 +412,7 @@ func (t *draft) apply() {
 
 // settle keeps the list of those that wait for a pharmacy.
 func (v *view) settle(p *prescription) {
+	v.taking(p)
 	waiting := v.Waiting[p.row.Patient]
 	if p.state.Pharmacy == "" && p.state.Phase == rx.Ready {
 		for _, id := range waiting {
@@ -421,14 +425,15 @@ func (v *view) settle(p *prescription) {
 }
 
 // stored is a prescription's state as the state column holds it: the machine's value, the hashes under
-// which a pharmacy may cite it and by which it can tell the patient from another, and how many collect
-// codes it has had.
+// which a pharmacy may cite it and by which it can tell the patient from another, how many collect codes
+// it has had, and what a safety check compares.
 type stored struct {
 	rx.Kept
-	CiteIdentifier string `json:"citeIdentifier,omitempty"`
-	CiteLocal      string `json:"citeLocal,omitempty"`
-	Codes          uint16 `json:"codes,omitempty"` // number of the latest collect code
-	Subject        []who  `json:"subject,omitempty"`
+	CiteIdentifier string   `json:"citeIdentifier,omitempty"`
+	CiteLocal      string   `json:"citeLocal,omitempty"`
+	Codes          uint16   `json:"codes,omitempty"` // number of the latest collect code
+	Subject        []who    `json:"subject,omitempty"`
+	Therapy        *therapy `json:"therapy,omitempty"`
 }
 
 // write fills the row's columns from the state.

@@ -61,6 +61,7 @@ func (t *draft) request(q fhir.Request) error {
 	}
 	first := p.row.Version == 0
 	a := t.step(p, t.ordered(kind, q), q.Item)
+	t.place(p, q, kind, a)
 	if !a.Refused && first && kind == rx.Issue {
 		if err := t.replace(p, q); err != nil {
 			return err

@@ -29,7 +29,8 @@ type unit struct {
 
 	doc      *fhir.Document
 	examined fhir.Examination
-	known    bool // examined where it came in
+	known    bool        // examined where it came in
+	linked   []ledger.ID // patients who are the same person, by the person's own word
 	read     fhir.Message
 	issues   []fhir.Issue // so far; an error among them refuses the unit
 	claim    uint64       // Rx-Claim as stated
