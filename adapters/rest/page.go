@@ -7,6 +7,7 @@ import (
 
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -20,7 +21,8 @@ const pageBytes = 4 << 20
 type delivered struct {
 	ledger.Effect
 	body    []byte
-	verdict string // on the record's signatures; "" = none was asked for
+	verdict string          // on the record's signatures; "" = none was asked for
+	safety  []safety.Inputs // what its orders were checked by
 }
 
 // page opens what it has room for, with one access row for all records. What was erased since, is
@@ -49,6 +51,9 @@ func (s *Service) page(ctx context.Context, who auth.Subject, effects []ledger.E
 				return nil, err
 			}
 			page[i].verdict = p.Signature
+			if who.Role == auth.Pharmacy {
+				page[i].safety = s.deps.Map.InputsIn(p.Body, d.Items)
+			}
 		}
 	}
 	return page, nil

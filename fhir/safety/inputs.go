@@ -113,20 +113,39 @@ func (m *Map) looked(codes, parts []fhir.Coding) (l Looked) {
 	return l
 }
 
-// InputsOf is Inputs of the prescription at item of a received body; Unchecked when it cannot be read.
-func (m *Map) InputsOf(body []byte, item int) (in Inputs) {
+// InputsOf says what the prescription at item of a received body can be checked by; Unchecked when it cannot
+// be read.
+func (m *Map) InputsOf(body []byte, item int) Inputs {
+	if all := m.InputsIn(body, []int{item}); len(all) == 1 {
+		return all[0]
+	}
+	return Unchecked()
+}
+
+// InputsIn is InputsOf for several, and for all orders of the body when items is nil.
+func (m *Map) InputsIn(body []byte, items []int) (all []Inputs) {
 	defer func() {
 		if recover() != nil {
-			in = Unchecked()
+			all = []Inputs{Unchecked()}
 		}
 	}()
 	d, err := fhir.Decode(body)
 	if err != nil {
-		return Unchecked()
+		return []Inputs{Unchecked()}
 	}
-	t, err := fhir.TherapyOf(d, item)
-	if err != nil {
-		return Unchecked()
+	if items == nil {
+		read, _ := fhir.Read(d)
+		for _, q := range read.Requests {
+			items = append(items, q.Item)
+		}
 	}
-	return m.Inputs(t)
+	for _, item := range items {
+		t, err := fhir.TherapyOf(d, item)
+		if err != nil {
+			all = append(all, Unchecked())
+			continue
+		}
+		all = append(all, m.Inputs(t))
+	}
+	return all
 }

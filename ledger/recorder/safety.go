@@ -5,16 +5,20 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/fhir/rx"
 	"github.com/dosewire/dosewire/fhir/safety"
+	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/streams"
 )
 
 // Safety signals (docs/safety.md): when an order is placed, amended or resumed, it is compared with what
@@ -120,6 +124,10 @@ func (t *draft) balance(o placedOrder) *balanced {
 	if err != nil {
 		panic(err) // fhir.Read has found it there
 	}
+	if t.unit.inputs == nil {
+		t.unit.inputs = map[int]string{}
+	}
+	t.unit.inputs[o.q.Item] = t.scales.classes.Inputs(read).String()
 	c := &balanced{t, o, read, map[ledger.ID]*safety.Check{}}
 	o.p.state.Therapy = &therapy{Tokens: c.check(o.p.row.Patient).Tokens(), Supply: read.Supply.Milliseconds(),
 		Private: read.Private, At: t.now.UnixMilli()}
@@ -346,9 +354,10 @@ func (t *draft) signals() []ledger.Effect { return append(t.safety.out, t.safety
 
 // unweighed says that nothing was checked.
 func (t *draft) unweighed() {
-	t.safety.out = nil
+	t.safety.out, t.unit.inputs = nil, map[int]string{}
 	for _, o := range t.safety.placed {
 		o.p.state.Therapy = &therapy{Failed: true}
+		t.unit.inputs[o.q.Item] = safety.Unchecked().String()
 	}
 	t.issues = slices.DeleteFunc(t.issues, func(i fhir.Issue) bool { return i.ID == string(fault.CodeSafetySignal) })
 	t.say(fault.CodeSafetyUnchecked)
@@ -396,4 +405,25 @@ func (a *announcer) own(ctx context.Context, e ledger.Effect) ([]byte, error) {
 		return nil, a.damaged(ctx, e.Index, err)
 	}
 	return e.Body, err
+}
+
+// checked says on an order's way to a pharmacy what it was checked by.
+func (a *announcer) checked(h nats.Header, e announcement) {
+	if e.Body != nil || e.Type != streams.TypeMedicationRequest && e.Type != streams.TypeBundle {
+		return
+	}
+	if org, ok := a.r.deps.Directory.Organization(e.Org); !ok || auth.Role(org.Kind) != auth.Pharmacy {
+		return
+	}
+	if e.safety == nil { // it came with an earlier message, or from the database
+		for _, in := range a.r.config.Map.InputsIn(e.body, e.Items) {
+			h.Add(streams.HeaderSafety, in.String())
+		}
+		return
+	}
+	for _, item := range slices.Sorted(maps.Keys(e.safety)) {
+		if e.Items == nil || slices.Contains(e.Items, item) {
+			h.Add(streams.HeaderSafety, e.safety[item])
+		}
+	}
 }

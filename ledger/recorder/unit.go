@@ -44,6 +44,7 @@ type unit struct {
 	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool                // patient is set
+	inputs   map[int]string      // by item: what an order was checked by
 	evidence *signature.Evidence // what came of its signatures; nil = not judged
 	unread   bool                // there are some, and nobody asks for any
 	brief    bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
