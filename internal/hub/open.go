@@ -42,6 +42,7 @@ func notYet(c Config) error {
 type records interface {
 	recorder.Store
 	ledger.Reader
+	ledger.StateReader
 	notary.Source
 	scrub.Source
 	directory.Store
@@ -75,14 +76,28 @@ func openStores(ctx context.Context, c Config) (d databases, err error) {
 			return d, err
 		}
 	}
-	open := d.openSQLite
-	if c.Store.DSN != "" {
-		open = d.openPostgres
-	}
-	if err := open(ctx, c); err != nil {
+	if err := d.open(ctx, c); err != nil {
 		return d, err
 	}
 	return d, d.openWrapper(ctx, c)
+}
+
+// openDatabases opens them as they are, for a command that reads beside a hub.
+func openDatabases(ctx context.Context, c Config) (d databases, err error) {
+	if err = d.open(ctx, c); err == nil {
+		err = d.openWrapper(ctx, c)
+	}
+	if err != nil {
+		err = errors.Join(err, d.close())
+	}
+	return d, err
+}
+
+func (d *databases) open(ctx context.Context, c Config) error {
+	if c.Store.DSN != "" {
+		return d.openPostgres(ctx, c)
+	}
+	return d.openSQLite(ctx, c)
 }
 
 // ErrKeysLost: what was recorded was sealed under keys that are not in the key database. Restore it.

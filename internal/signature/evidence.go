@@ -73,8 +73,25 @@ func (e Evidence) Bytes() []byte {
 	return b
 }
 
-// ParseEvidence reads what Bytes wrote.
+// ErrNone: nothing was judged.
+var ErrNone = fault.New(fault.NotFound, "signature: no evidence is stored")
+
+// part is the signatures' part of what is stored beside a message: the member "signature" of an object
+// that has one for the message too. Older records hold that part alone.
+func part(stored []byte) []byte {
+	var whole struct{ Message, Signature json.RawMessage }
+	if json.Unmarshal(stored, &whole) != nil || whole.Message == nil {
+		return stored
+	}
+	return whole.Signature
+}
+
+// ParseEvidence reads what Bytes wrote, alone or as the part "signature" of a record's evidence. ErrNone
+// when that has none.
 func ParseEvidence(b []byte) (e Evidence, err error) {
+	if b = part(b); b == nil {
+		return Evidence{}, ErrNone
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&e); err != nil || e.Version != evidenceVersion {
@@ -97,6 +114,9 @@ func VerdictOf(stored []byte) (string, error) {
 		return "", nil
 	}
 	e, err := ParseEvidence(stored)
+	if errors.Is(err, ErrNone) {
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}

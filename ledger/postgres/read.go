@@ -255,10 +255,7 @@ func (s *Store) SetAcknowledged(ctx context.Context, upTo map[ledger.ID]uint64) 
 
 // Directory returns all organisations and clients, oldest first.
 func (s *Store) Directory(ctx context.Context) ([]ledger.Organization, []ledger.Client, error) {
-	rows, err := s.pool.Query(ctx, `SELECT o.id, o.kind, o.name, o.sandbox, o.disabled, o.intents, o.signature, o.anchors,
-	    array(SELECT system FROM organization_identifier i WHERE i.org = o.id ORDER BY position),
-	    array(SELECT value FROM organization_identifier i WHERE i.org = o.id ORDER BY position)
-	  FROM organization o ORDER BY o.id`)
+	rows, err := s.pool.Query(ctx, selectOrganizations)
 	orgs, err := collect(rows, err, scanOrganization)
 	if err != nil {
 		return nil, nil, refuse(err, "read directory")
@@ -270,6 +267,11 @@ func (s *Store) Directory(ctx context.Context) ([]ledger.Organization, []ledger.
 	})
 	return orgs, clients, refuse(err, "read directory")
 }
+
+const selectOrganizations = `SELECT o.id, o.kind, o.name, o.sandbox, o.disabled, o.intents, o.signature, o.anchors,
+    array(SELECT system FROM organization_identifier i WHERE i.org = o.id ORDER BY position),
+    array(SELECT value FROM organization_identifier i WHERE i.org = o.id ORDER BY position)
+  FROM organization o ORDER BY o.id`
 
 func scanOrganization(r pgx.Rows) (o ledger.Organization, err error) {
 	var intents pgtype.Text

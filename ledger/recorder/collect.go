@@ -95,11 +95,6 @@ func parseCollect(body []byte) (f collectFact, err error) {
 	return f, nil
 }
 
-// right reports whether the code that came along is one that the hub has given, and was shown with this body.
-func (t *draft) right() bool {
-	return t.unit.shown && t.unit.proof.Right(t.keys, t.unit.body)
-}
-
 // collected decides a dispense that comes with a collect code: the code cites the prescription. To whom
 // it does not open, an unknown code, an old one and a wrong one are the same answer, which says nothing
 // of the prescription.
@@ -121,7 +116,7 @@ func (t *draft) collected(md fhir.Dispense, kind rx.Kind) error {
 		return err
 	case p == nil || !t.sameWorld(p, t.unit.sender):
 		t.wrong(nil, false)
-	case t.stranger(p) && !(t.right() && p.state.Code == t.unit.proof.Locator):
+	case t.stranger(p) && !(t.unit.right && p.state.Code == t.unit.proof.Locator):
 		// the state machine counts what was tried on the present code
 		a := t.step(p, rx.Event{Kind: kind, Code: t.unit.proof.Locator}, md.Item)
 		t.wrong(p, a.Counted)

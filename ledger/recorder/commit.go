@@ -75,7 +75,7 @@ func sealUnit(u *unit) error {
 	if err := u.sealEffects(); err != nil {
 		return err
 	}
-	commitment, err := ledger.SealWith(u.patient, rec, body, u.sealable())
+	commitment, err := ledger.SealWith(u.patient, rec, body, u.evidenceOf())
 	u.result.commitment = commitment
 	return err
 }

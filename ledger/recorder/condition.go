@@ -22,10 +22,11 @@ func (u *unit) conditions(k *ledger.Keyring) {
 	if v := h.Get(streams.HeaderCollect); v != "" && auth.Role(u.sender.Kind) == auth.Pharmacy {
 		u.shown = true
 		u.proof, _ = collect.ParseProof(v) // what is none opens nothing
+		u.right = u.proof.Right(k, u.body)
 	}
 	u.ifNone = h.Get(streams.HeaderNoneExist)
 	if bytes := u.conditional(); len(bytes) > len(u.body) {
-		u.print = k.Fingerprint(bytes)
+		u.print, u.tied = k.Fingerprint(bytes), true
 	}
 }
 
@@ -79,7 +80,7 @@ func (t *draft) found() (bool, error) {
 
 // amend decides an order under the version that it is meant for. With Rx-Id the prescription is named by
 // it, and the order's own identity must not be another's.
-func (t *draft) amend(p *prescription, kind rx.Kind, q fhir.Request) error {
+func (t *draft) amend(p *prescription, kind rx.Kind, n int, q fhir.Request) error {
 	if about := t.unit.about; about != (ledger.ID{}) {
 		named, err := t.take(about)
 		if err != nil {
@@ -102,11 +103,14 @@ func (t *draft) amend(p *prescription, kind rx.Kind, q fhir.Request) error {
 	case kind == rx.Issue && !t.fillable(q, true):
 		return nil
 	}
-	event := t.ordered(kind, q)
+	event := t.ordered(kind, n, q)
 	if kind == rx.Issue {
 		event.Kind = rx.Amend
 	}
 	a := t.step(p, event, q.Item)
+	if !a.Refused && !t.theirs(p, event.Kind, q) {
+		return nil
+	}
 	t.place(p, q, kind, a)
 	t.answered(streams.Resource{Type: streams.TypeMedicationRequest, ID: p.row.ID.String(), Version: p.row.Version, Status: 200}, p, a, q.Expression)
 	return nil

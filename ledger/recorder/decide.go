@@ -44,6 +44,7 @@ type result struct {
 	first       *unit           // of a repeat inside the same batch
 	stored      *ledger.Message // of a repeat of an earlier batch
 	erasure     *ledger.Erasure // what the unit's entry erases
+	idle        bool            // nothing changed but what is remembered; erasures count as such
 }
 
 // decider decides units in stream order over one view. It does no I/O.
@@ -51,11 +52,12 @@ type decider struct {
 	keys      *ledger.Keyring
 	directory *directory.Directory
 	view      *view
-	policy    Policy
+	policy    policy
 	tries     tries
 	scales    scales
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
+	newID     func(*unit) ledger.ID // of the record that a unit becomes
 }
 
 // decide gives u its result and moves the view.
@@ -64,6 +66,7 @@ func (d *decider) decide(u *unit, now time.Time) error {
 		d.refuse(u)
 		return nil
 	}
+	u.at, u.noted = now.UnixMilli(), len(u.issues)
 	if d.known(u) {
 		return nil
 	}
@@ -154,8 +157,9 @@ func (d *decider) message(u *unit, now time.Time) (*draft, error) {
 		if found, err := t.found(); found || err != nil {
 			return t, err
 		}
-		for _, q := range u.read.Requests {
-			if err := t.request(q); err != nil {
+		u.words = d.policy.words(u)
+		for i, q := range u.read.Requests {
+			if err := t.request(i, q); err != nil {
 				return nil, err
 			}
 		}
@@ -192,6 +196,7 @@ type draft struct {
 	unit *unit
 	now  time.Time
 	id   ledger.ID // of the record
+	made uint64    // ids derived from it
 
 	touched    map[ledger.ID]*prescription
 	order      []ledger.ID
@@ -217,12 +222,18 @@ type consequence struct {
 }
 
 func (d *decider) draft(u *unit, now time.Time) *draft {
-	return &draft{decider: d, unit: u, now: now, id: newID(), touched: map[ledger.ID]*prescription{},
+	return &draft{decider: d, unit: u, now: now, id: d.newID(u), touched: map[ledger.ID]*prescription{},
 		identities: map[ledger.Key]ledger.ID{}, dispenses: map[ledger.Key]ledger.Dispense{}, patient: u.patient.Patient}
 }
 
-// newID is a UUIDv7; the standard reader of randomness does not fail.
-func newID() ledger.ID { return uuid.Must(uuid.NewV7()) }
+// newID is a record's: a UUIDv7; the standard reader of randomness does not fail.
+func newID(*unit) ledger.ID { return uuid.Must(uuid.NewV7()) }
+
+// nextID is the id of something else that the decision makes.
+func (t *draft) nextID() ledger.ID {
+	t.made++
+	return derivedID(t.id, t.made)
+}
 
 // take returns a private copy of a prescription for this draft, nil if it was not loaded.
 func (t *draft) take(id ledger.ID) (*prescription, error) {
@@ -374,7 +385,8 @@ func (t *draft) finish() {
 		u.result.record.Of = parseID(t.resources[0].ID)
 		u.result.record.Version = t.resources[0].Version
 	}
-	if !t.conflict || t.counted {
+	u.result.idle = t.conflict && !t.counted
+	if !u.result.idle {
 		u.result.effects = append(t.effects(), t.signals()...)
 	}
 }
@@ -414,7 +426,7 @@ func (t *draft) apply() {
 func (v *view) settle(p *prescription) {
 	v.taking(p)
 	waiting := v.Waiting[p.row.Patient]
-	if p.state.Pharmacy == "" && p.state.Phase == rx.Ready {
+	if p.state.Pharmacy == "" {
 		for _, id := range waiting {
 			if id == p.row.ID {
 				return

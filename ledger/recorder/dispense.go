@@ -87,7 +87,7 @@ func (t *draft) resourceID() ledger.ID {
 	if len(t.unit.read.Dispenses) == 1 {
 		return t.id
 	}
-	return newID()
+	return t.nextID()
 }
 
 // against decides a dispense that cites p.
@@ -113,7 +113,7 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		WasSent:  t.view.Delivered[[2]ledger.ID{pharmacy, p.row.ID}],
 		EverHeld: known.Claim > 0, OtherPatient: stranger,
 		OldStatus: known.Status, OldClaim: known.Claim,
-		Code: t.unit.proof.Locator, CodeOK: t.right(),
+		Code: t.unit.proof.Locator, CodeOK: t.unit.right,
 	}, md.Item)
 	if !a.Refused && !a.NoOp {
 		known.Prescription, known.Status = p.row.ID, md.Status

@@ -3,6 +3,7 @@ package recorder
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/dosewire/dosewire/fhir/rx"
@@ -153,7 +154,7 @@ func (t *draft) nominate() error {
 	}
 	t.patient = n.patient
 	ids := append([]ledger.ID{}, t.view.Waiting[n.patient]...)
-	if n.prescription != (ledger.ID{}) {
+	if n.prescription != (ledger.ID{}) && !slices.Contains(ids, n.prescription) {
 		ids = append(ids, n.prescription)
 	}
 	for _, id := range ids {

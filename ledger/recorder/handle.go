@@ -111,8 +111,8 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 	if err != nil {
 		return err
 	}
-	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, view: v, names: map[ledger.Key]*unit{},
-		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries), scales: scales{r.config.Map, r.config.Fault}}
+	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, newID: newID, view: v, names: map[ledger.Key]*unit{},
+		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries), scales: scales{classes: r.config.Map, fault: r.config.Fault}}
 	at := r.head.Time
 	for _, u := range units {
 		at = max(at, u.message.Time.UnixMilli())

@@ -111,6 +111,7 @@ func (h *hub) start() {
 type records interface {
 	recorder.Store
 	ledger.Reader
+	ledger.StateReader
 	directory.Store
 	Close() error
 }
@@ -268,10 +269,12 @@ func (h *hub) received(org ledger.Organization, quiet time.Duration) []jetstream
 	}
 }
 
-// verify walks the ledger and compares it with the head.
+// verify walks the ledger and compares it with the head, and the state tables with what the records say.
 func (h *hub) verify() ledger.Head {
 	h.t.Helper()
 	head, _, err := ledger.Verify(context.Background(), h.store, ledger.Head{Leaf: ledger.Origin("dosewire.example/log")}, nil)
+	h.must(err)
+	_, err = recorder.NewRebuilt(h.store, h.keys).Check(context.Background(), h.store, nil)
 	h.must(err)
 	return head
 }

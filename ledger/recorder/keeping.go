@@ -229,7 +229,7 @@ func (t *draft) stateErasure() {
 		s.Records = append(s.Records, r.ID)
 	}
 	t.unit.result.instead, _ = json.Marshal(s) // ids, times and texts: cannot fail
-	t.unit.result.erasure = e
+	t.unit.result.erasure, t.unit.result.idle = e, true
 	t.unit.result.record.Type = ledger.TypeErasure
 	t.unit.result.record.Version = 1 + e.Records
 }

@@ -15,6 +15,23 @@ type Policy struct {
 	Directed        []string    // codes of MedicationRequest.category with which the prescriber chooses the pharmacy
 }
 
+// policy is what a decider asks.
+type policy interface {
+	words(*unit) words
+}
+
+func (p Policy) words(u *unit) (w words) {
+	for i, q := range u.read.Requests {
+		if p.directs(q) {
+			w.directed = append(w.directed, i)
+		}
+		if p.controls(u.sender.ID, q) {
+			w.recordOnly = append(w.recordOnly, i)
+		}
+	}
+	return w
+}
+
 func (p Policy) directs(q fhir.Request) bool { return among(q.Categories, p.Directed) }
 
 func (p Policy) controls(org ledger.ID, q fhir.Request) bool {

@@ -28,8 +28,8 @@ func requestKind(status string) (rx.Kind, bool) {
 	return "", false // draft, unknown
 }
 
-// request decides one MedicationRequest of a clinic.
-func (t *draft) request(q fhir.Request) error {
+// request decides one MedicationRequest of a clinic, the nth of its message.
+func (t *draft) request(n int, q fhir.Request) error {
 	kind, ok := requestKind(q.Status)
 	if !ok {
 		t.unit.refuse(fault.Of(fault.CodeStatus).At(q.Expression + ".status"))
@@ -45,7 +45,7 @@ func (t *draft) request(q fhir.Request) error {
 		return err
 	}
 	if t.unit.match != 0 {
-		return t.amend(p, kind, q)
+		return t.amend(p, kind, n, q)
 	}
 	fresh := p == nil || p.state.Phase == rx.None
 	if kind == rx.Issue && !t.fillable(q, fresh) {
@@ -60,7 +60,10 @@ func (t *draft) request(q fhir.Request) error {
 		p = t.begin(key, q)
 	}
 	first := p.row.Version == 0
-	a := t.step(p, t.ordered(kind, q), q.Item)
+	a := t.step(p, t.ordered(kind, n, q), q.Item)
+	if !a.Refused && !t.theirs(p, kind, q) {
+		return nil
+	}
 	t.place(p, q, kind, a)
 	if !a.Refused && first && kind == rx.Issue {
 		if err := t.replace(p, q); err != nil {
@@ -75,14 +78,31 @@ func (t *draft) request(q fhir.Request) error {
 	return nil
 }
 
+// theirs sees to it that a record changes the prescriptions of one patient only, its own. A word that ends,
+// stops or resumes a prescription is on record with that one's patient, whoever its subject now seems to
+// be; an order that comes after its own cancel says whose it is.
+func (t *draft) theirs(p *prescription, kind rx.Kind, q fhir.Request) bool {
+	switch {
+	case p.row.Patient == t.patient:
+	case kind == rx.Issue && p.state.Record == t.reference(q.Item) && p.state.Phase == rx.Cancelled:
+		p.row.Patient = t.patient
+	case kind != rx.Amend && len(t.unit.read.Requests) == 1:
+		t.patient = p.row.Patient
+	default:
+		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(q.Expression + ".subject"))
+		return false
+	}
+	return true
+}
+
 // ordered is what an order says, as the state machine takes it.
-func (t *draft) ordered(kind rx.Kind, q fhir.Request) rx.Event {
+func (t *draft) ordered(kind rx.Kind, n int, q fhir.Request) rx.Event {
 	e := rx.Event{Kind: kind, FillsAllowed: q.Repeats + 1, Frozen: hexHash(t.keys.Fingerprint(q.Frozen)),
 		Terms: rx.Terms{Amount: q.Quantity.Millionths, Unit: q.Quantity.Unit, Interval: q.Interval.Milliseconds(),
 			FirstInterval: q.FirstLasts.Milliseconds(), NoSubstitution: q.NoSubstitution},
 		Urgent:     slices.Contains([]string{"urgent", "asap", "stat"}, q.Priority),
-		Directed:   t.policy.directs(q),
-		RecordOnly: t.policy.controls(t.unit.sender.ID, q),
+		Directed:   slices.Contains(t.unit.words.directed, n),
+		RecordOnly: slices.Contains(t.unit.words.recordOnly, n),
 	}
 	if q.First.Unit == q.Quantity.Unit {
 		e.Terms.First = q.First.Millionths
@@ -144,9 +164,9 @@ func (t *draft) byIdentity(key ledger.Key) (*prescription, error) {
 
 // begin makes the row of a prescription that the hub has not met.
 func (t *draft) begin(key ledger.Key, q fhir.Request) *prescription {
-	id := newID()
-	if len(t.unit.read.Requests) == 1 {
-		id = t.id // a record with one prescription is its first version
+	id := t.id // a record with one prescription is its first version
+	if len(t.unit.read.Requests) != 1 {
+		id = t.nextID()
 	}
 	p := &prescription{row: ledger.Prescription{ID: id, Clinic: t.unit.sender.ID, Patient: t.unit.patient.Patient,
 		Record: t.id, Identity: key.Hash}}
@@ -234,6 +254,10 @@ func (t *draft) replace(p *prescription, q fhir.Request) error {
 		}
 		if old == nil || old.row.ID == p.row.ID {
 			continue
+		}
+		if old.row.Patient != p.row.Patient {
+			t.unit.refuse(fault.Of(fault.CodeOnePatient).At(q.Expression + ".priorPrescription"))
+			return nil
 		}
 		t.step(old, rx.Event{Kind: rx.Replace, By: p.row.ID.String()}, q.Item)
 		return nil

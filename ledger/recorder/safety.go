@@ -42,10 +42,24 @@ type therapy struct {
 	Failed  bool     `json:"x,omitempty"` // the check went wrong
 }
 
-// scales is what a check needs beside the view.
+// scales is what a check needs beside the view. Recalled ones weigh nothing: what came of it then is among
+// the circumstances, because it hangs on the map that was loaded and on what else was there.
 type scales struct {
-	classes *safety.Map
-	fault   func(point string, seq uint64) error
+	classes  *safety.Map
+	fault    func(point string, seq uint64) error
+	recalled bool
+}
+
+// weighed is what came of the checks of a message, as its circumstances keep it.
+type weighed struct {
+	Failed bool           `json:"failed,omitempty"` // nothing was checked
+	Blind  bool           `json:"blind,omitempty"`  // not all that there is to compare with could be read
+	Orders []weighedOrder `json:"orders,omitempty"` // in the order of the message; absent = nothing was found
+}
+
+type weighedOrder struct {
+	Signal bool     `json:"signal,omitempty"` // something was found
+	Found  []string `json:"found,omitempty"`  // and this may be said to a pharmacy: kind, space, basis
 }
 
 // weighing is what a draft has to check, and what came of it.
@@ -82,33 +96,92 @@ func (t *draft) place(p *prescription, q fhir.Request, kind rx.Kind, a rx.Answer
 	t.safety.placed = append(t.safety.placed, placedOrder{p, q, kind == rx.Hold})
 }
 
-// weigh checks the orders of the message. A panic in it is a check that did not take place.
+// weigh checks the orders of the message, and keeps what the state and the answer say of it. A panic in it is
+// a check that did not take place.
 func (t *draft) weigh() {
 	if len(t.safety.placed) == 0 || t.conflict || t.unit.refused() {
 		return
 	}
+	if !t.scales.recalled {
+		t.unit.weighed = t.balance()
+	}
+	w := t.unit.weighed
+	if w == nil {
+		w = &weighed{}
+	}
+	if !w.Failed && !t.keep(w) {
+		w = &weighed{Failed: true}
+		t.unit.weighed = w
+	}
+	if w.Failed {
+		t.unweighed()
+	}
+	for i, o := range t.safety.placed {
+		if i < len(w.Orders) && w.Orders[i].Signal {
+			t.inform(fault.CodeSafetySignal, o.q.Expression)
+		}
+		if w.Failed || w.Blind {
+			t.inform(fault.CodeSafetyUnchecked, o.q.Expression)
+		}
+	}
+}
+
+// keep writes into each order's state what later checks compare with, and what was found.
+func (t *draft) keep(w *weighed) (ok bool) {
+	defer func() { ok = recover() == nil && ok }()
+	for i, o := range t.safety.placed {
+		read, err := fhir.TherapyOf(t.unit.doc, o.q.Item)
+		if err != nil {
+			return false
+		}
+		kept := &therapy{Tokens: safety.TokensOf(read, tokenOf(t.keys, o.p.row.Patient)), Supply: read.Supply.Milliseconds(),
+			Private: read.Private, At: t.now.UnixMilli()}
+		if i < len(w.Orders) {
+			for _, f := range w.Orders[i].Found {
+				kept.Found = append(kept.Found, foundToken(t.keys, o.p, f))
+			}
+		}
+		o.p.state.Therapy = kept
+	}
+	return true
+}
+
+// balance compares the orders and makes what is told of them. nil is that nothing was found.
+func (t *draft) balance() (w *weighed) {
 	defer func() {
 		if recover() != nil {
-			t.unweighed()
+			w = &weighed{Failed: true}
 		}
 	}()
 	if err := t.scales.fault("safety", t.unit.message.Seq); err != nil {
-		t.unweighed()
-		return
+		return &weighed{Failed: true}
 	}
-	checks := make([]*balanced, len(t.safety.placed))
-	for i, o := range t.safety.placed { // first what the others of the message are compared with
-		checks[i] = t.balance(o)
+	if !t.keep(&weighed{}) { // what the orders of the message are compared with among themselves
+		return &weighed{Failed: true}
 	}
-	blind := false
-	for _, o := range checks {
-		found, err := o.findings()
-		blind = blind || err != nil
-		o.tell(found)
+	t.unit.inputs = map[int]string{}
+	w = &weighed{Orders: make([]weighedOrder, len(t.safety.placed))}
+	any := false
+	for i, o := range t.safety.placed {
+		b := t.weight(o)
+		found, err := b.findings()
+		w.Blind = w.Blind || err != nil
+		if len(found) > 0 {
+			any = true
+			w.Orders[i] = weighedOrder{Signal: true, Found: b.tell(found)}
+		}
 	}
-	if blind {
-		t.say(fault.CodeSafetyUnchecked)
+	if w.Blind {
+		t.tellUnchecked()
 	}
+	switch {
+	case any:
+	case w.Blind:
+		w.Orders = nil
+	default:
+		return nil
+	}
+	return w
 }
 
 // balanced is one of the message in the balance.
@@ -119,19 +192,13 @@ type balanced struct {
 	checks  map[ledger.ID]*safety.Check // by patient
 }
 
-func (t *draft) balance(o placedOrder) *balanced {
+func (t *draft) weight(o placedOrder) *balanced {
 	read, err := fhir.TherapyOf(t.unit.doc, o.q.Item)
 	if err != nil {
-		panic(err) // fhir.Read has found it there
-	}
-	if t.unit.inputs == nil {
-		t.unit.inputs = map[int]string{}
+		panic(err) // keep has read it
 	}
 	t.unit.inputs[o.q.Item] = t.scales.classes.Inputs(read).String()
-	c := &balanced{t, o, read, map[ledger.ID]*safety.Check{}}
-	o.p.state.Therapy = &therapy{Tokens: c.check(o.p.row.Patient).Tokens(), Supply: read.Supply.Milliseconds(),
-		Private: read.Private, At: t.now.UnixMilli()}
-	return c
+	return &balanced{t, o, read, map[ledger.ID]*safety.Check{}}
 }
 
 func (o *balanced) check(patient ledger.ID) *safety.Check {
@@ -154,17 +221,24 @@ func token(k *ledger.Keyring, parts ...string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
+// errOtherwise: a word on a prescription names its patient otherwise than the order did, so that the
+// patient's others were not loaded.
+var errOtherwise = errors.New("recorder: not loaded")
+
 // findings compares the order with the others. The error says that one of them could not be read.
 func (o *balanced) findings() (all []finding, err error) {
 	from, to, taken := o.p.period(o.now)
 	if o.rest || !taken {
 		return nil, nil
 	}
+	if o.p.row.Patient != o.unit.patient.Patient {
+		err = errOtherwise
+	}
 	for _, patient := range o.unit.persons() {
 		for _, id := range o.therapies(patient) {
 			other, broken := o.present(id)
 			if broken != nil {
-				err = errors.Join(err, broken)
+				err = broken
 				continue
 			}
 			if f, ok := o.double(other, patient, from, to); ok {
@@ -241,9 +315,8 @@ func (p *prescription) period(now time.Time) (from, to int64, taken bool) {
 	return 0, 0, false
 }
 
-// tell turns findings into what each receiver is told, and keeps what a later one is to be told.
-func (o *balanced) tell(found []finding) {
-	kept := o.p.state.Therapy
+// tell turns findings into what each receiver is told, and returns what a pharmacy may be told later.
+func (o *balanced) tell(found []finding) (later []string) {
 	for _, kind := range safety.Kinds() {
 		of := func(quiet bool) (some []finding) {
 			for _, f := range found {
@@ -256,13 +329,14 @@ func (o *balanced) tell(found []finding) {
 		o.signal(kind, o.p.state.Clinic, of(true))
 		o.signal(kind, o.p.state.With(), of(false))
 		if some := of(false); len(some) > 0 {
-			kept.Found = append(kept.Found, foundToken(o.keys, o.p, kind, surest(some)))
+			later = append(later, word(kind, surest(some)))
 		}
 	}
-	if len(found) > 0 {
-		o.inform(fault.CodeSafetySignal, o.q.Expression)
-	}
+	return later
 }
+
+// word is how the circumstances write a kind of finding.
+func word(kind safety.Kind, by safety.Basis) string { return string(kind) + " " + string(by) }
 
 // surest is the basis that weighs most.
 func surest(found []finding) safety.Basis {
@@ -319,8 +393,8 @@ func (t *draft) signalEffect(to ledger.ID, p *prescription, s safety.Signal) led
 }
 
 // foundToken stands for one kind of finding on one prescription, so that its state does not say which.
-func foundToken(k *ledger.Keyring, p *prescription, kind safety.Kind, by safety.Basis) string {
-	return token(k, "found", p.row.ID.String(), string(kind), string(by))
+func foundToken(k *ledger.Keyring, p *prescription, word string) string {
+	return token(k, "found", p.row.ID.String(), word)
 }
 
 // offered tells a pharmacy that gets an order now what was found when it was placed. What it may know of
@@ -341,7 +415,7 @@ func (t *draft) offered(p *prescription, org string) {
 	}
 	for _, kind := range safety.Kinds() {
 		for _, by := range safety.Bases() {
-			if slices.Contains(kept.Found, foundToken(t.keys, p, kind, by)) {
+			if slices.Contains(kept.Found, foundToken(t.keys, p, word(kind, by))) {
 				s := t.about(p, kind, by, org, time.UnixMilli(kept.At))
 				t.safety.later = append(t.safety.later, t.signalEffect(parseID(org), p, s))
 			}
@@ -352,21 +426,19 @@ func (t *draft) offered(p *prescription, org string) {
 // signals are the deliveries that the checks bring.
 func (t *draft) signals() []ledger.Effect { return append(t.safety.out, t.safety.later...) }
 
-// unweighed says that nothing was checked.
+// unweighed takes back what the checks have done: nothing was checked.
 func (t *draft) unweighed() {
 	t.safety.out, t.unit.inputs = nil, map[int]string{}
 	for _, o := range t.safety.placed {
 		o.p.state.Therapy = &therapy{Failed: true}
 		t.unit.inputs[o.q.Item] = safety.Unchecked().String()
 	}
-	t.issues = slices.DeleteFunc(t.issues, func(i fhir.Issue) bool { return i.ID == string(fault.CodeSafetySignal) })
-	t.say(fault.CodeSafetyUnchecked)
+	t.tellUnchecked()
 }
 
-// say tells the clinic in its answer, and each order's pharmacy.
-func (t *draft) say(code fault.Code) {
+// tellUnchecked tells each order's pharmacy.
+func (t *draft) tellUnchecked() {
 	for _, o := range t.safety.placed {
-		t.inform(code, o.q.Expression)
 		if org := o.p.state.With(); org != "" {
 			t.safety.out = append(t.safety.out, unchecked(o.p, org))
 		}

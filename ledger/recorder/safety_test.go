@@ -197,6 +197,7 @@ func expect(t *testing.T, who string, got []signal, want ...signal) {
 func TestWhatIsADouble(t *testing.T) {
 	classes := conceptMap(t)
 	h := open(t, func(h *hub) { h.config.Map = classes })
+	defer func() { h.verify() }()
 	patient := 0
 	mine := func(body []byte, n int) []byte {
 		return with(with(body, `"value":"M-1"`, fmt.Sprintf(`"value":"P-%d"`, n)), `"id":"r-`, fmt.Sprintf(`"id":"r-%d-`, n))
@@ -281,6 +282,7 @@ func conceptMap(t *testing.T) *safety.Map {
 // TestAllergies: what came with the order, and counts.
 func TestAllergies(t *testing.T) {
 	h := open(t)
+	defer func() { h.verify() }()
 	rx, any := h.issued(h.clinic, "m1", allergic(mixed("A-1", oldBridgeNPI, "723"), rxNorm, "723", `"criticality":"high",`))
 	if !any {
 		t.Error("the answer does not say so")
@@ -298,6 +300,7 @@ func TestAllergies(t *testing.T) {
 // TestSensitive: what is labelled stays inside its own clinic.
 func TestSensitive(t *testing.T) {
 	h := open(t)
+	defer func() { h.verify() }()
 	for i, label := range []string{
 		`{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}`,
 		`{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"V"}`,
@@ -350,6 +353,7 @@ func TestNeverBlocks(t *testing.T) {
 // TestToldLater: who gets an order later is told what was found when it was placed, and no more.
 func TestToldLater(t *testing.T) {
 	h := open(t)
+	defer func() { h.verify() }()
 	h.issued(h.clinic, "m1", coded("A-1", oldBridgeNPI, rxNorm, "1"))
 	waiting := with(allergic(coded("A-2", "", rxNorm, "1"), rxNorm, "1", ""), `"performer":{"identifier":{"system":"http://hl7.org/fhir/sid/us-npi","value":""}}`, `"numberOfRepeatsAllowed":1`)
 	rx, _ := h.issued(h.clinic, "m2", waiting)
@@ -371,6 +375,7 @@ func TestToldLater(t *testing.T) {
 // TestSupply: what was handed over counts as long as it lasts, less what is early for a renewal.
 func TestSupply(t *testing.T) {
 	h := open(t)
+	defer func() { h.verify() }()
 	lasts := func(id, value string) []byte {
 		return with(coded(id, oldBridgeNPI, rxNorm, value), `"dispenseRequest":{`, `"dispenseRequest":{"expectedSupplyDuration":{"value":30,"system":"http://unitsofmeasure.org","code":"d"},`)
 	}
@@ -393,6 +398,7 @@ func TestSupply(t *testing.T) {
 // TestOneMessage: the items of one Bundle are compared with each other.
 func TestOneMessage(t *testing.T) {
 	h := open(t)
+	defer func() { h.verify() }()
 	a := h.send(h.clinic, "m1", fmt.Appendf(nil, `{"resourceType":"Bundle","type":"collection","entry":[{"resource":%s},{"resource":%s}]}`,
 		coded("A-1", oldBridgeNPI, rxNorm, "1"), coded("A-2", oldBridgeNPI, rxNorm, "1")))
 	if a.Status != 201 || len(a.Resources) != 2 {

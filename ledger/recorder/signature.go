@@ -144,14 +144,6 @@ func (t *draft) signed() {
 	}
 }
 
-// sealable is the stored form of the evidence, nil when there is none.
-func (u *unit) sealable() []byte {
-	if u.evidence == nil {
-		return nil
-	}
-	return u.evidence.Bytes()
-}
-
 // verdict is the evidence in one word, "" when nothing was judged.
 func (u *unit) verdict() string {
 	if u.evidence == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -38,9 +39,16 @@ type unit struct {
 	about    ledger.ID    // Rx-Id: the prescription that is amended
 	shown    bool         // a collect code came along
 	proof    collect.Proof
+	right    bool        // the code is one that the hub has given, and was shown with this body
 	ifNone   string      // Rx-If-None-Exist: hash of the identifier of a conditional create, hex
 	name     ledger.Key  // (org, message id)
+	named    string      // the message id in name
+	words    words       // the policy's
+	weighed  *weighed    // what came of the safety checks; nil = nothing
+	at       int64       // stream time of the decision, unix ms
+	noted    int         // issues that there were before it
 	print    ledger.Hash // fingerprint of body
+	tied     bool        // print is also of the conditions under which the body was sent
 	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool                // patient is set
@@ -121,7 +129,8 @@ func (r *Recorder) units(m *streams.Message) []*unit {
 	units := make([]*unit, len(bodies))
 	for i, body := range bodies {
 		u := &unit{message: m, sub: i, of: len(bodies), body: body, sender: whole.sender, claim: whole.claim, reply: whole.reply}
-		u.name = r.deps.Keys.Index(u.sender.ID, "msg", whole.id(), fmt.Sprint(i))
+		u.named = whole.id()
+		u.name = nameOf(r.deps.Keys, u)
 		units[i] = u
 		if issue, no := unfit[i]; no {
 			u.issues = append(u.issues, issue)
@@ -177,7 +186,8 @@ func (r *Recorder) identify(u *unit) {
 			return
 		}
 		u.kind = src.Kind
-		u.name = r.deps.Keys.Index(ledger.ID{}, "msg", u.message.ID)
+		u.named = u.message.ID
+		u.name = nameOf(r.deps.Keys, u)
 		return
 	}
 	org, err := uuid.Parse(src.Org)
@@ -205,7 +215,8 @@ func (r *Recorder) identify(u *unit) {
 	fmt.Sscanf(u.message.Header.Get(streams.HeaderMatch), "%d", &u.match)
 	u.about = parseID(u.message.Header.Get(streams.HeaderID))
 	u.conditions(r.deps.Keys)
-	u.name = r.deps.Keys.Index(org, "msg", u.id())
+	u.named = u.id()
+	u.name = nameOf(r.deps.Keys, u)
 }
 
 func (u *unit) decode() bool {
@@ -239,8 +250,18 @@ func (r *Recorder) checkID(u *unit) {
 	case id != "" && (len(id) > maxMessageID || !strings.HasPrefix(id, u.sender.ID.String()+".")):
 		u.refuse(fault.Of(fault.CodeMessageID))
 	default:
-		u.name = r.deps.Keys.Index(u.sender.ID, "msg", u.id())
+		u.named = u.id()
+		u.name = nameOf(r.deps.Keys, u)
 	}
+}
+
+// nameOf is the key under which a unit is remembered: its sender's message id, and the place of an
+// entry of a batch Bundle.
+func nameOf(k *ledger.Keyring, u *unit) ledger.Key {
+	if u.of > 1 {
+		return k.Index(u.sender.ID, "msg", u.named, strconv.Itoa(u.sub))
+	}
+	return k.Index(u.sender.ID, "msg", u.named)
 }
 
 // id is what identifies the message for its sender: its Nats-Msg-Id, else what the Bundle says, else

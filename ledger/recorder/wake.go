@@ -98,7 +98,7 @@ func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 		if !due[d.Patient] {
 			continue
 		}
-		m := streams.Message{ID: "w." + newID().String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
+		m := streams.Message{ID: "w." + newID(nil).String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
 		if urgent[d.Patient] {
 			m.Header = nats.Header{streams.HeaderUrgent: {"1"}}
 		}

@@ -10,11 +10,11 @@ import (
 func TestCooldown(t *testing.T) {
 	var r recent
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	about := news{patient: newID(), pharmacy: newID(), kind: rx.WakeCollect}
+	about := news{patient: newID(nil), pharmacy: newID(nil), kind: rx.WakeCollect}
 	other := about
 	other.kind = rx.WakeAccepted
 	elsewhere := about
-	elsewhere.pharmacy = newID()
+	elsewhere.pharmacy = newID(nil)
 	for _, step := range []struct {
 		about news
 		after time.Duration
