@@ -27,6 +27,6 @@ func (s Safety) load() (*safety.Map, error) {
 // mapped says which code map orders are checked by.
 func (h *Hub) mapped(ctx context.Context) {
 	if h.classes != nil {
-		h.log.InfoContext(ctx, "code map loaded", "codes", h.classes.Len(), "sha256", h.classes.SHA256())
+		h.log.InfoContext(ctx, "code map loaded", "codes", h.classes.Len(), "version", "sha256:"+h.classes.SHA256())
 	}
 }
