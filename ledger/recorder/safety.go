@@ -294,7 +294,7 @@ func early(supply int64) int64 { return min(supply/4, 7*24*time.Hour.Millisecond
 
 // period is when a prescription's medicine is taken, as far as one can tell (unix ms, the end exclusive):
 // while it can be filled and as long as its last fill lasts; after that as long as the fill lasts that was
-// handed over. taken is false for what is on hold or at an end.
+// handed over. taken is false for what is on hold, recorded only, or at an end.
 func (p *prescription) period(now time.Time) (from, to int64, taken bool) {
 	s, supply := p.state.State, int64(0)
 	if p.state.Therapy != nil {
@@ -307,7 +307,7 @@ func (p *prescription) period(now time.Time) (from, to int64, taken bool) {
 		} else {
 			to += supply
 		}
-		return max(s.ValidFrom, now.UnixMilli()), to, !s.OnHold
+		return max(s.ValidFrom, now.UnixMilli()), to, !s.OnHold && !s.RecordOnly
 	case rx.Completed, rx.Expired:
 		to = s.LastAt + supply - early(supply)
 		return s.LastAt, to, s.LastAt != 0 && supply > 0 && to > now.UnixMilli()
