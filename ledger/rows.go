@@ -234,7 +234,12 @@ type Want struct {
 	Patients      []ID  // nominations of these patients
 	Waiting       []ID  // prescriptions without a pharmacy of these patients
 	Linked        []ID  // who belongs to the same persons as these patients
+	Therapies     []ID  // what these patients may be taking: at most MaxTherapies prescriptions of each
 }
+
+// MaxTherapies is how many prescriptions of one patient a safety check looks at: those that are alive first,
+// then those that were filled, each newest first.
+const MaxTherapies = 50
 
 type Have struct {
 	Messages      map[Key]Message
@@ -246,6 +251,7 @@ type Have struct {
 	Nominations   map[ID]ID   // patient → pharmacy
 	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
 	Linked        map[ID][]ID // as Links.Linked says; never written to
+	Therapies     map[ID][]ID // patient → prescriptions
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

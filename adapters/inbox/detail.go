@@ -27,6 +27,7 @@ type detailPage struct {
 	Code     bool // the patient may show a collect code
 	HasCode  bool // and there is one
 	Said     said
+	Safety   safetyWords
 }
 
 // Unanswered reports whether the pharmacy has not picked it up in time: another one is offered at once.
@@ -79,7 +80,8 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 	if err != nil {
 		return detailPage{}, err
 	}
-	p.show(a.keys, bodies[p.row.Record].Body)
+	body := bodies[p.row.Record].Body
+	p.show(a.keys, body)
 	var events []event
 	for _, m := range messages {
 		events = append(events, a.eventsOf(m, bodies[m.ID].Body)...)
@@ -88,6 +90,7 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 		chosen = p.Issued // routed as it was issued
 	}
 	page := detailPage{prescription: p, Choose: choosable(p.state), Code: p.codeable(), HasCode: p.state.Code != ""}
+	page.Safety = a.safetyOf(p, body)
 	page.Timeline = timeline(p.Words, p.state, p.Issued, chosen, p.Clinic, p.Pharmacy, events)
 	for i, e := range collected(events) {
 		page.Fills = append(page.Fills, fill{Number: i + 1, At: e.at, Date: e.handed, Where: e.pharmacy})

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -60,6 +61,7 @@ type app struct {
 	records   records
 	orgs      organizations
 	keys      keyring
+	classes   *safety.Map
 	devices   directory.Store
 	submit    adapters.Submitter
 	subscribe subscribe
@@ -78,7 +80,7 @@ func open(o Options, d adapters.Deps) (adapters.Runner, error) {
 		return nil, err
 	}
 	a := &app{log: d.Log, now: d.Now, zone: zone, secure: strings.HasPrefix(d.BaseURL, "https://"),
-		records: d.Records, orgs: d.Directory, keys: d.Keys, devices: d.Devices, submit: d.Submit, policy: d.Policy,
+		classes: d.Map, records: d.Records, orgs: d.Directory, keys: d.Keys, devices: d.Devices, submit: d.Submit, policy: d.Policy,
 		subscribe: subscribeNATS(d.NATS), streams: newStreamCount(), pages: p}
 	for _, r := range a.routes() {
 		d.Routes.Public(r.pattern, r.handler)

@@ -32,6 +32,7 @@ type prescription struct {
 	row      ledger.Prescription
 	state    rx.State
 	codes    uint16 // number of the latest collect code
+	checked  checked
 }
 
 // Prescriber is who prescribed it, and where.
@@ -126,12 +127,13 @@ func (a *app) state(row ledger.Prescription) (prescription, error) {
 	p := prescription{ID: row.ID, row: row, Issued: timeOf(row.ID), Clinic: a.name(row.Clinic)}
 	var stored struct {
 		rx.State
-		Codes uint16
+		Codes   uint16
+		Therapy checked
 	}
 	if err := json.Unmarshal(row.State, &stored); err != nil {
 		return p, fault.New(fault.Tampered, "inbox: prescription state").Wrap(err)
 	}
-	p.state, p.codes = stored.State, stored.Codes
+	p.state, p.codes, p.checked = stored.State, stored.Codes, stored.Therapy
 	if row.Holder != (ledger.ID{}) {
 		p.Pharmacy = a.name(row.Holder)
 	} else {

@@ -57,6 +57,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"LoadCitations", testLoadCitations},
 		{"LoadDispenses", testLoadDispenses},
 		{"LoadPatients", testLoadPatients},
+		{"LoadTherapies", testLoadTherapies},
 		{"LoadNothing", testLoadNothing},
 		{"Rows", testRows},
 		{"Records", testRecords},

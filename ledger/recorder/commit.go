@@ -72,6 +72,9 @@ func sealUnit(u *unit) error {
 		body = u.result.instead
 	}
 	rec.KeyID = u.patient.KeyID
+	if err := u.sealEffects(); err != nil {
+		return err
+	}
 	commitment, err := ledger.SealWith(u.patient, rec, body, u.evidenceOf())
 	u.result.commitment = commitment
 	return err

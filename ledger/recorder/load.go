@@ -145,6 +145,9 @@ func newView(h ledger.Have) *view {
 	if v.Nominations == nil {
 		v.Nominations = map[ledger.ID]ledger.ID{}
 	}
+	if v.Therapies == nil {
+		v.Therapies = map[ledger.ID][]ledger.ID{}
+	}
 	if v.Waiting == nil {
 		v.Waiting = map[ledger.ID][]ledger.ID{}
 	}
@@ -181,6 +184,9 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
+		if len(u.read.Requests) > 0 {
+			w.Therapies = append(w.Therapies, u.persons()...)
+		}
 	}
 	for _, q := range u.read.Requests {
 		if key, ok := PrescriptionKey(k, u.sender.ID, q.Identity, q.Local); ok {
