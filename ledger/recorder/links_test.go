@@ -21,7 +21,12 @@ import (
 // somebody makes a patient of an organisation by a prescription, with a phone.
 func (h *hub) somebody(org ledger.Organization, mrn string) (patient, device ledger.ID) {
 	h.t.Helper()
-	if a := h.send(org, "m-"+mrn, of(mrn, order("RX-"+mrn, oldBridgeNPI, "Amoxicillin"))); a.Status != 201 {
+	return h.somebodyAt(org, mrn, oldBridgeNPI)
+}
+
+func (h *hub) somebodyAt(org ledger.Organization, mrn, npi string) (patient, device ledger.ID) {
+	h.t.Helper()
+	if a := h.send(org, "m-"+mrn, of(mrn, order("RX-"+mrn, npi, "Amoxicillin"))); a.Status != 201 {
 		h.t.Fatalf("issue: %+v", a)
 	}
 	key, _ := h.patient(org, mrn)
@@ -128,6 +133,15 @@ func links(t *testing.T, h *hub) {
 	}
 	h.woken(phoneA)
 
+	ready := h.send(h.clinic2, "m-ready", of("M-2", order("RX-ready", oldBridgeNPI, "Omeprazole"))).Resources[0].Rx
+	h.announcedAll()
+	h.woken(phoneA)
+	h.send(h.oldBridge, "d-ready", dispense("D-ready", "in-progress", ready))
+	h.announcedAll()
+	if h.held(streams.Push, streams.PushSubject("webpush", phoneA.String())) != 1 {
+		t.Error("a linked patient is not woken for what is ready to collect")
+	}
+
 	// a chain is one person of three; the middle one leaves, the others stay
 	second := h.fact(recorder.FactLink, recorder.LinkFact{Patient: b, Other: c})
 	made = append(made, h.statementOf(second).Links...)
@@ -161,6 +175,13 @@ func links(t *testing.T, h *hub) {
 	}
 	h.must(sub.Unsubscribe())
 
+	// a sandbox and a real organisation have no patient in common
+	toy, _ := h.somebodyAt(h.addWith("clinic", "Toy Clinic", "1000000009", func(o *ledger.Organization) { o.Sandbox = true }), "M-9", "none")
+	if got := h.fact(recorder.FactLink, recorder.LinkFact{Patient: a, Other: toy}); got.Code != string(fault.CodeOrganization) {
+		t.Errorf("link with a sandbox: %+v", got)
+	}
+	h.together(toy)
+
 	// repair, with a reason
 	if got := h.fact(recorder.FactUnlink, recorder.UnlinkFact{Patient: c, By: "operator"}); got.Status < 400 {
 		t.Errorf("without a reason: %+v", got)
@@ -184,10 +205,16 @@ func links(t *testing.T, h *hub) {
 
 	// an erased patient is linked with nobody, and is linked no more
 	who, _ := h.patient(h.clinic, "M-1")
+	h.announcedAll()
+	h.woken(phoneB)
 	if got := h.fact(recorder.FactErase, h.eraseFact(who)); got.Status != 200 {
 		t.Fatalf("erase: %+v", got)
 	}
 	h.finished()
+	h.announcedAll()
+	if h.held(streams.Push, streams.PushSubject("webpush", phoneB.String())) != 1 || h.held(streams.Push, streams.PushSubject("webpush", phoneA.String())) != 0 {
+		t.Error("those who were linked with an erased patient are not told, or the erased one is")
+	}
 	h.together(b, c, stranger)
 	h.together(a)
 	for _, f := range []recorder.LinkFact{{Patient: a, Other: b}, {Patient: b, Other: a}, {Patient: b, Other: uuid.Must(uuid.NewV7())}} {
