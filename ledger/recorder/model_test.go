@@ -653,9 +653,7 @@ func (w *world) judgeWithdrawal(m *sentMessage, a streams.Answer, granted, again
 			c.unflagged--
 			c.amount -= c.last.amount
 		}
-		if len(c.parts) == 0 {
-			c.parts = c.lastParts
-		}
+		c.parts = append(c.lastParts, c.parts...)
 		c.last, c.lastParts = handed{}, nil
 		w.counts["undone"]++
 	default:
