@@ -74,6 +74,9 @@ func sealUnit(u *unit) error {
 	rec.KeyID = u.patient.KeyID
 	commitment, err := ledger.SealWith(u.patient, rec, body, u.evidenceOf())
 	u.result.commitment = commitment
+	if u.result.erasure != nil && err == nil {
+		rec.State(u.result.emptied)
+	}
 	return err
 }
 

@@ -137,13 +137,13 @@ func (s *Store) Erasable(ctx context.Context, org, patient ledger.ID, keys []led
 		if err := scan(ctx, tx, func(rows *sql.Rows) error {
 			var r ledger.Shell
 			var answer []byte
-			err := rows.Scan(&r.ID, &r.Epoch, &r.Seq, &answer)
+			err := rows.Scan(&r.ID, &r.Epoch, &r.Seq, &r.Index, &answer)
 			e.Records = append(e.Records, r)
 			if answer != nil {
 				e.Answers = append(e.Answers, answer)
 			}
 			return err
-		}, askedIDs+`SELECT r.id, r.epoch, r.seq, (SELECT m.answer FROM message m WHERE m.record = r.id) FROM record r
+		}, askedIDs+`SELECT r.id, r.epoch, r.seq, r.idx, (SELECT m.answer FROM message m WHERE m.record = r.id) FROM record r
 		  WHERE r.key_id IN (SELECT id FROM asked) ORDER BY r.idx`, joined, n); err != nil {
 			return err
 		}

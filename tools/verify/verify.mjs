@@ -304,6 +304,16 @@ function uint(n, bytes) {
   return b;
 }
 
+/** stated reads which records an erasure emptied: [index, record id]. */
+function stated(sealed, version) {
+  const bad = () => { throw new Bad("erasure", "an erasure that cannot be read"); };
+  const n = sealed[0] === 3 && sealed.length >= 5 ? sealed.readUInt32BE(1) : bad();
+  if (version !== n + 1 || sealed.length < 5 + 24 * n) bad();
+  const list = Array.from({ length: n }, (_, i) => [Number(sealed.readBigUInt64BE(5 + 24 * i)), sealed.subarray(13 + 24 * i, 29 + 24 * i).toString("hex")]);
+  if (list.some((e, i) => i > 0 && e[0] <= list[i - 1][0])) bad();
+  return list;
+}
+
 const counted = (text) => Buffer.concat([Buffer.of(Buffer.byteLength(text)), Buffer.from(text)]);
 
 function judgeVectors(folder) {
@@ -369,6 +379,14 @@ function judgeVectors(folder) {
     expect(`seal-evidence, ${v.name}: plaintext`, opened.subarray(end).toString(), v.plaintext);
     expect(`seal-evidence, ${v.name}: opening`, opening, v.opening);
     expect(`seal-evidence, ${v.name}: commitment`, sha256(opening, opened.subarray(end)), v.commitment);
+  }
+
+  for (const v of read("seal-erasure.json")) {
+    const header = Buffer.concat([Buffer.of(1), uuid(v.record), uuid(v.keyId), Buffer.alloc(16), counted("erasure"), uint(v.version, 4), uuid(v.record)]);
+    const sealed = hex(v.sealed), emptied = stated(sealed, v.version);
+    expect(`seal-erasure, ${v.name}: digest`, sha256(header, sealed), v.digest);
+    expect(`seal-erasure, ${v.name}: emptied`, JSON.stringify(emptied), JSON.stringify((v.emptied ?? []).map((e) => [e.index, e.record.replaceAll("-", "")])));
+    expect(`seal-erasure, ${v.name}: inner`, sealed.subarray(5 + 24 * emptied.length), v.inner);
   }
 
   for (const v of read("index.json")) {
