@@ -112,7 +112,11 @@ func (v *verifier) start() error {
 
 // meet compares the two heads where they are at the same place.
 func (v *verifier) meet() error {
-	if v.at.Size != v.stored.Size || v.at.Leaf == v.stored.Leaf {
+	if v.at.Size != v.stored.Size {
+		return nil
+	}
+	untimed := v.seen.Entries == 0 && v.at.Size > 0 && v.at.Time == 0 // a head from a checkpoint
+	if v.at.Leaf == v.stored.Leaf && (v.at.Time == v.stored.Time || untimed) {
 		return nil
 	}
 	return &BadEntry{Index: max(v.at.Size, 1) - 1, Err: ErrHead}
@@ -253,6 +257,10 @@ func (v *verifier) end(last Head) error {
 	}
 	if v.at.Size > last.Size {
 		return &BadEntry{Index: last.Size, Err: ErrHead}
+	}
+	v.stored = last
+	if err := v.meet(); err != nil {
+		return err
 	}
 	first, unexplained := uint64(0), false
 	for _, e := range v.emptied {

@@ -424,6 +424,9 @@ func TestAttacks(t *testing.T) {
 			a.start()
 			a.openScrub(filepath.Join(a.dir, "another.json"))
 		}, []detector{scrubs(scrub.ErrOmitted), {"what the sender was told", promised, ledger.ErrNotFound}}},
+		{"7 the head's time set ahead", func(a *attacked) {
+			a.touch(1, `UPDATE head SET time = time + 864000000`)
+		}, []detector{verifier(ledger.ErrHead), scrubs(ledger.ErrHead), halted(ledger.ErrHead)}},
 		{"8 database restored from an old backup", func(a *attacked) {
 			a.close()
 			n := 2

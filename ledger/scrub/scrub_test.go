@@ -255,6 +255,7 @@ func TestHead(t *testing.T) {
 			w.sql(`DELETE FROM ledger WHERE idx >= 10`)
 			w.sql(`UPDATE head SET size = 10, leaf = ?`, leaf[:])
 		}, 10},
+		"another time":          {func(w *watched) { w.sql(`UPDATE head SET time = time + 864000000`) }, 22},
 		"another leaf":          {func(w *watched) { w.sql(`UPDATE head SET leaf = zeroblob(32)`) }, 22},
 		"the last entry gone":   {func(w *watched) { w.sql(`DELETE FROM ledger WHERE idx = 22`) }, 22},
 		"the sequence set back": {func(w *watched) { w.sql(`UPDATE head SET seq = 0`) }, 23},
