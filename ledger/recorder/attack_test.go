@@ -52,6 +52,7 @@ func besiege(t *testing.T) *attacked {
 	a := &attacked{}
 	a.hub = open(t, (*hub).onPostgres, func(h *hub) {
 		h.wrap = func(s recorder.Store) recorder.Store { return &omitting{s, &a.omit} }
+		h.harmed = true
 	})
 	a.root, a.keep = connect(t, a.dsn[0]), connect(t, a.dsn[1])
 	a.sql(`SET session_replication_role = replica`)

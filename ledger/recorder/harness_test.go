@@ -37,6 +37,7 @@ type hub struct {
 	dir    string
 	config recorder.Config
 	wrap   func(recorder.Store) recorder.Store // between the recorder and its store; nil = none
+	harmed bool                                // the test has changed what is stored: it need not agree in the end
 
 	server    *embedded.Server
 	nc        *nats.Conn
@@ -174,18 +175,21 @@ func (h *hub) lead() {
 	go func() { h.done <- r.Run(ctx) }()
 }
 
-// close stops everything; the folder stays.
+// close stops everything and demands that the records and the state agree; the folder stays.
 func (h *hub) close() {
 	if h.stop == nil {
 		return
 	}
+	defer h.shut()
 	h.stop()
 	select {
 	case <-h.done:
 	case <-time.After(20 * time.Second):
 		h.t.Error("recorder did not stop in 20 s")
 	}
-	h.shut()
+	if !h.harmed && !h.t.Failed() {
+		h.verify()
+	}
 }
 
 // shut closes the parts without asking the recorder.

@@ -63,7 +63,7 @@ type ErasureStatement struct {
 // alone reports whether a message must have a commit of its own.
 func alone(m *streams.Message) bool {
 	src, ok := streams.ParseIntake(m.Subject)
-	return ok && slices.Contains([]string{FactErase, FactHold, FactRequest}, src.Kind)
+	return ok && slices.Contains([]string{FactErase, FactHold, FactRequest, FactLink, FactUnlink}, src.Kind)
 }
 
 // together is how many of the arrivals may be decided in one commit.
@@ -169,6 +169,7 @@ func (t *draft) erasure() {
 		t.resources = append(t.resources, streams.Resource{Type: FactErase, Status: 200})
 		t.view.erasure = &ledger.Erasure{Patient: asked.Patient, Keys: k.erase.Keys, Records: len(k.plan.Records),
 			Resources: resources(k.plan), Quarantined: k.quarantined}
+		t.parted(asked.Patient)
 	}
 }
 

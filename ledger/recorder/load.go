@@ -68,6 +68,11 @@ type view struct {
 	released []ledger.ID
 	requests []ledger.PatientRequest
 	erasure  *ledger.Erasure
+
+	persons persons
+	linking *LinkStatement
+	links   []ledger.PatientLink
+	told    []ledger.Effect // wakes about links
 }
 
 // prescription is a row with its state machine value.
@@ -109,6 +114,9 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 		if err := r.loadKeeping(ctx, units[0], v); err != nil {
 			return nil, err
 		}
+		if err := r.loadLinks(ctx, units[0], v); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
 }
@@ -136,6 +144,9 @@ func newView(h ledger.Have) *view {
 	}
 	if v.Nominations == nil {
 		v.Nominations = map[ledger.ID]ledger.ID{}
+	}
+	if v.Therapies == nil {
+		v.Therapies = map[ledger.ID][]ledger.ID{}
 	}
 	if v.Waiting == nil {
 		v.Waiting = map[ledger.ID][]ledger.ID{}
@@ -173,6 +184,9 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
+		if len(u.read.Requests) > 0 {
+			w.Therapies = append(w.Therapies, u.persons()...)
+		}
 	}
 	for _, q := range u.read.Requests {
 		if key, ok := PrescriptionKey(k, u.sender.ID, q.Identity, q.Local); ok {

@@ -51,6 +51,7 @@ func TestLostIntakeIsMadeAnew(t *testing.T) {
 // alter changes a database of the hub past its triggers.
 func (h *hub) alter(name, query string) {
 	h.t.Helper()
+	h.harmed = true
 	db, err := sql.Open("sqlite", filepath.Join(h.dir, name))
 	h.must(err)
 	defer db.Close()

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -89,6 +91,7 @@ func rebuild(t *testing.T, h *hub) {
 // exec runs a statement past the store.
 func (h *hub) exec(statement string) {
 	h.t.Helper()
+	h.harmed = true
 	driver, dsn := "pgx", h.dsn[0]
 	if dsn == "" {
 		driver, dsn = "sqlite", "file:"+filepath.Join(h.dir, "records.db")
@@ -210,6 +213,15 @@ func history(t *testing.T, h *hub, random *rand.Rand, mrns ...string) {
 		// another patient's subject on a cancel: the prescription's own patient keeps the record
 		send(h.clinic, withStatus(of("other-"+mrn, order(id("0"), oldBridgeNPI, "Amoxicillin <&>")), "cancelled"))
 		h.publish(h.clinic, next(), of(mrn, order(id("p"), oldBridgeNPI, "published")))
+		send(h.clinic2, of(mrn, order(id("n"), oldBridgeNPI, "Bisoprolol")))
+		here, _ := h.patient(h.clinic, mrn)
+		there, _ := h.patient(h.clinic2, mrn)
+		h.fact(recorder.FactLink, recorder.LinkFact{Patient: here.Patient, Other: there.Patient})
+		if first, ok := h.patient(h.clinic, mrns[0]); ok && random.IntN(2) == 0 {
+			h.fact(recorder.FactLink, recorder.LinkFact{Patient: there.Patient, Other: first.Patient})
+			h.fact(recorder.FactUnlink, recorder.UnlinkFact{Patient: here.Patient, By: recorder.ByPatient})
+			h.fact(recorder.FactLink, recorder.LinkFact{Patient: here.Patient, Other: first.Patient})
+		}
 	}
 	held := h.fact(recorder.FactHold, recorder.HoldFact{Org: h.clinic2.ID, Reason: "audit"})
 	if random.IntN(2) == 0 {
@@ -219,4 +231,82 @@ func history(t *testing.T, h *hub, random *rand.Rand, mrns ...string) {
 	changed := h.harbour
 	changed.Name = "Harbour " + run
 	h.fact(recorder.FactOrganization, recorder.OrganizationFact{Organization: changed})
+}
+
+// TestRebuildWithoutQuarantineKeys: a wrong collect code is nobody's record, sealed for as long as a refusal is
+// kept. When its key is gone the rest is rebuilt as before, and that it was decided is still demanded.
+func TestRebuildWithoutQuarantineKeys(t *testing.T) {
+	for name, option := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, option)
+			rx, patient := h.waiting("A-1")
+			code, _ := h.code(rx, patient, 1)
+			stale := collect.Code{Locator: collect.Locator(rx, 9), Secret: code.Secret}
+			for i := range 3 {
+				body := uncited(fmt.Sprint("D-", i), "preparation")
+				if a := h.show(h.harbour, fmt.Sprint("try-", i), body, stale.Prove(body)); a.Status != 409 || a.Index == nil {
+					t.Fatalf("wrong code: %+v", a)
+				}
+			}
+			body := uncited("D-9", "completed")
+			if a := h.show(h.harbour, "right", body, code.Prove(body)); a.Status != 201 {
+				t.Fatalf("right code: %+v", a)
+			}
+			h.verify()
+			today := time.Now().UnixMilli() / (24 * time.Hour).Milliseconds()
+			if n, err := h.keys.ExpireQuarantine(t.Context(), today-2, today+1); err != nil || n == 0 {
+				t.Fatalf("%d keys expired, %v", n, err)
+			}
+			h.keys.ForgetAll()
+			h.verify()
+			b := recorder.NewRebuilt(h.store, h.keys)
+			h.must(b.Follow(t.Context(), 0, nil))
+			if b.Erased != 3 {
+				t.Errorf("%d records cannot be opened, want 3", b.Erased)
+			}
+			last := func(reason string, change func(r *ledger.StateRow)) {
+				t.Helper()
+				var d *recorder.Difference
+				_, err := recorder.NewRebuilt(h.store, h.keys).Check(t.Context(), every{h.store, change}, nil)
+				if !errors.As(err, &d) || d.Table != "message" || d.Reason != reason {
+					t.Errorf("%s: %v", reason, err)
+				}
+			}
+			lapsed := ""
+			for row, err := range h.store.Rows(t.Context(), 0) {
+				h.must(err)
+				if row.Record == nil {
+					continue
+				}
+				if _, err := h.keys.Key(t.Context(), row.Record.KeyID); errors.Is(err, ledger.ErrErased) {
+					lapsed = row.Record.ID.String()
+				}
+			}
+			last(recorder.MissingRow, func(r *ledger.StateRow) {
+				if strings.Contains(r.Text, lapsed) {
+					r.Table = ""
+				}
+			})
+			last(recorder.ForeignRow, func(r *ledger.StateRow) {
+				if r.Table == "message" && strings.Contains(r.Text, lapsed) {
+					r.Text = strings.Replace(r.Text, lapsed, rx.String(), 1)
+				}
+			})
+		})
+	}
+}
+
+// every changes rows on their way; one without a table is dropped.
+type every struct {
+	ledger.StateReader
+	change func(*ledger.StateRow)
+}
+
+func (e every) State(ctx context.Context, begin func(ledger.Head) error, row func(ledger.StateRow) error) error {
+	return e.StateReader.State(ctx, begin, func(r ledger.StateRow) error {
+		if e.change(&r); r.Table == "" {
+			return nil
+		}
+		return row(r)
+	})
 }

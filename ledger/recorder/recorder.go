@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -35,6 +36,7 @@ type Config struct {
 	Meter     metric.Meter                      // no metrics when nil
 	Validate  func(*fhir.Document) []fhir.Issue // fhir.Validate
 	Policy    Policy
+	Map       *safety.Map                          // classes of medicines, for safety checks; nil = none
 	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
 	// Damaged is told of stored data that is not what was written, as it is met: the record of an entry,
 	// or a prescription's state when its id is not zero. nil = nobody is.

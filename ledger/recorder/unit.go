@@ -31,7 +31,8 @@ type unit struct {
 
 	doc      *fhir.Document
 	examined fhir.Examination
-	known    bool // examined where it came in
+	known    bool        // examined where it came in
+	linked   []ledger.ID // patients who are the same person, by the person's own word
 	read     fhir.Message
 	issues   []fhir.Issue // so far; an error among them refuses the unit
 	claim    uint64       // Rx-Claim as stated
@@ -44,6 +45,7 @@ type unit struct {
 	name     ledger.Key  // (org, message id)
 	named    string      // the message id in name
 	words    words       // the policy's
+	weighed  *weighed    // what came of the safety checks; nil = nothing
 	at       int64       // stream time of the decision, unix ms
 	noted    int         // issues that there were before it
 	print    ledger.Hash // fingerprint of body
@@ -51,6 +53,7 @@ type unit struct {
 	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool                // patient is set
+	inputs   map[int]string      // by item: what an order was checked by
 	evidence *signature.Evidence // what came of its signatures; nil = not judged
 	unread   bool                // there are some, and nobody asks for any
 	brief    bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
