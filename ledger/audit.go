@@ -31,7 +31,7 @@ type Stray struct {
 }
 
 // Covers compares the row with its entry, without a key: nil, ErrMissing, ErrDigest, or ErrErasure for
-// an emptied record that names no later entry. Whether that one is an erasure, the store's Strays say.
+// an emptied record that names no later entry. Whether that one erased it, Erases says.
 func (r Row) Covers() error {
 	return newVerifier(Head{Size: r.Entry.Index}, Head{}).covers(r, r.digest())
 }

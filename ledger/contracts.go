@@ -41,6 +41,8 @@ type Reader interface {
 	// Rows yields entries from index from on in order, each with the row it covers, until the end.
 	// Exactly one of Record, Access, Statement is set; all nil means that the row is missing.
 	Rows(ctx context.Context, from uint64) iter.Seq2[Row, error]
+	// Page is the beginning of Rows, at most limit; with an error, those before it.
+	Page(ctx context.Context, from uint64, limit int) ([]Row, error)
 	// Entry returns the entry at an index, or ErrNotFound.
 	Entry(ctx context.Context, index uint64) (Entry, error)
 	// Record returns one record by its own id. ErrNotFound, or ErrErased when only its shell is left.

@@ -3,7 +3,8 @@ package ledger
 import "context"
 
 // TypeErasure is the type of the record that states an erasure. Its version number is one more than
-// the number of records that it emptied, so that a verifier without a key can count them.
+// the number of records that it emptied, and it names them (see Record.State), so that a verifier
+// without a key can compare them.
 const TypeErasure = "erasure"
 
 // EffectErased is the shell of an effect of an erased patient: its number, and nothing else. The
@@ -41,10 +42,11 @@ type Erasable struct {
 	Erased        bool     // one of the keys is erased already
 }
 
-// Shell is what erasure leaves of a record, as far as the work outside needs it.
+// Shell is what erasure leaves of a record, as far as its statement and the work outside need it.
 type Shell struct {
 	ID         ID
 	Epoch, Seq uint64
+	Index      uint64 // its entry
 }
 
 // Hold forbids erasure: of one patient, or of all of an organisation.

@@ -118,6 +118,11 @@ func (r Record) open(key PatientKey) (version byte, opened []byte, err error) {
 	if r.Sealed == nil {
 		return 0, nil, ErrErased
 	}
+	if len(r.Sealed) > 0 && r.Sealed[0] == sealedErasureVersion {
+		if _, r.Sealed, err = r.statement(); err != nil {
+			return 0, nil, err
+		}
+	}
 	if len(r.Sealed) < SealedOverhead || len(r.Type) > maxType {
 		return 0, nil, ErrSealed
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"iter"
 
 	"github.com/dosewire/dosewire/internal/fault"
@@ -17,7 +18,7 @@ type Chain interface {
 // Errors of a verification beside ErrEntry, ErrChain and ErrDigest.
 var (
 	ErrMissing = fault.New(fault.Tampered, "ledger: the row of this entry is missing")
-	ErrErasure = fault.New(fault.Tampered, "ledger: a record was emptied without an erasure entry")
+	ErrErasure = fault.New(fault.Tampered, "ledger: a record was emptied without an erasure of it")
 	ErrHead    = fault.New(fault.Tampered, "ledger: the head is not the end of the chain")
 )
 
@@ -35,16 +36,17 @@ const progressEvery = 1024
 
 // Verify walks the chain after from to its end and checks every link, every row against its entry,
 // and the end against the stored head. It stops at the first thing that is wrong, as a *BadEntry
-// that names it: ErrEntry, ErrChain, ErrDigest, ErrMissing, ErrErasure, ErrHead. Other errors mean
-// that it could not read.
+// that names it: ErrEntry, ErrChain, ErrDigest, ErrMissing, ErrErasure, ErrReturned, ErrHead. Other
+// errors mean that it could not read.
 //
 // from is a head that the caller trusts: one from an earlier run, from a signed checkpoint, or
 // Head{Leaf: Origin(origin)} for the whole chain. The zero Head takes entry 0's word for the origin.
 // It returns the head it has reached, which serves as the next from. progress, if not nil, is called
 // now and then with the number of entries walked. The chain may grow meanwhile.
 //
-// An emptied record counts as erased when the erasure entry that it names comes after it, and when
-// that erasure states as many records as name it (the count needs a walk from entry 0).
+// An emptied record counts as erased when the erasure that it names comes after it and has it in its
+// list. An erasure of an earlier program states only how many records it emptied: then as many must
+// name it (which needs a walk from entry 0).
 func Verify(ctx context.Context, c Chain, from Head, progress func(n uint64)) (Head, Verdict, error) {
 	stored, err := c.Head(ctx)
 	if err != nil {
@@ -81,22 +83,21 @@ type verifier struct {
 	stored Head // as it was when the walk began
 	seen   Verdict
 
-	whole   bool                // the walk began at entry 0, so counts can be checked
-	emptied map[uint64]*emptied // by the erasure entry that they name, until it is met
+	from    uint64               // where the walk began
+	emptied map[uint64][]Emptied // by the erasure that they name, until it is met
 }
 
 func newVerifier(from, stored Head) *verifier {
-	return &verifier{at: from, stored: stored, whole: from.Size == 0, emptied: map[uint64]*emptied{}}
+	return &verifier{at: from, stored: stored, from: from.Size, emptied: map[uint64][]Emptied{}}
 }
 
-// emptied are records that name one erasure.
-type emptied struct {
-	first uint64 // index of the first
-	count uint64
+// bad names the entry that was expected next, unless the error names one itself.
+func (v *verifier) bad(err error) error {
+	if _, named := errors.AsType[*BadEntry](err); named {
+		return err
+	}
+	return &BadEntry{Index: v.at.Size, Err: err}
 }
-
-// bad names the entry that was expected next.
-func (v *verifier) bad(err error) error { return &BadEntry{Index: v.at.Size, Err: err} }
 
 // start compares the trusted head with the stored one: a shorter chain was rolled back.
 func (v *verifier) start() error {
@@ -111,7 +112,11 @@ func (v *verifier) start() error {
 
 // meet compares the two heads where they are at the same place.
 func (v *verifier) meet() error {
-	if v.at.Size != v.stored.Size || v.at.Leaf == v.stored.Leaf {
+	if v.at.Size != v.stored.Size {
+		return nil
+	}
+	untimed := v.seen.Entries == 0 && v.at.Size > 0 && v.at.Time == 0 // a head from a checkpoint
+	if v.at.Leaf == v.stored.Leaf && (v.at.Time == v.stored.Time || untimed) {
 		return nil
 	}
 	return &BadEntry{Index: max(v.at.Size, 1) - 1, Err: ErrHead}
@@ -155,9 +160,6 @@ func (v *verifier) covers(row Row, digest Hash) error {
 	e := row.Entry
 	switch {
 	case e.Kind == KindErasure && (row.Record != nil || row.Statement != nil):
-		if err := v.explains(row); err != nil {
-			return err
-		}
 	case e.Kind == KindRecord && row.Record != nil:
 	case e.Kind == KindAccess && row.Access != nil:
 	case (e.Kind == KindGenesis || e.Kind == KindStatement) && row.Statement != nil:
@@ -169,10 +171,13 @@ func (v *verifier) covers(row Row, digest Hash) error {
 	}
 	switch {
 	case row.Record != nil && row.Record.Sealed == nil:
-		return v.empty(row.Record.ErasedBy)
+		return v.empty(row.Record)
 	case row.Record != nil:
 		v.seen.Records++
-		return fits(e, digest)
+		if err := fits(e, digest); err != nil || e.Kind != KindErasure {
+			return err
+		}
+		return v.explains(row)
 	case row.Access != nil:
 		v.seen.Accesses++
 		return fits(e, digest)
@@ -182,29 +187,57 @@ func (v *verifier) covers(row Row, digest Hash) error {
 	}
 }
 
-// empty counts a record that was emptied by the erasure at this entry, which is still to come.
-func (v *verifier) empty(by uint64) error {
-	if by <= v.at.Size {
+// empty counts a record that was emptied by the erasure that it names, which is still to come.
+func (v *verifier) empty(r *Record) error {
+	if r.ErasedBy <= v.at.Size {
 		return ErrErasure
 	}
 	v.seen.Erased++
-	if v.emptied[by] == nil {
-		v.emptied[by] = &emptied{first: v.at.Size}
-	}
-	v.emptied[by].count++
+	v.emptied[r.ErasedBy] = append(v.emptied[r.ErasedBy], Emptied{Index: v.at.Size, Record: r.ID})
 	return nil
 }
 
 // explains compares an erasure with the records that name it.
 func (v *verifier) explains(row Row) error {
-	var count uint64
-	if e := v.emptied[row.Entry.Index]; e != nil {
-		count = e.count
-		delete(v.emptied, row.Entry.Index)
+	named := v.emptied[row.Entry.Index]
+	delete(v.emptied, row.Entry.Index)
+	if row.Record.Type != TypeErasure {
+		return nil
 	}
 	// records that were passed before they were emptied are not counted: an erasure during the walk
-	if v.whole && row.Entry.Index < v.stored.Size && row.Record != nil && row.Record.Type == TypeErasure && uint64(row.Record.Version) != count+1 {
+	before := row.Entry.Index < v.stored.Size
+	stated, ok, err := row.Record.Stated()
+	switch {
+	case err != nil || len(stated) > 0 && stated[len(stated)-1].Index >= row.Entry.Index:
 		return ErrErasure
+	case ok:
+		return v.same(stated, named, before)
+	case v.from == 0 && before && uint64(row.Record.Version) != uint64(len(named))+1:
+		return ErrErasure
+	}
+	return nil
+}
+
+// same demands that the records which name an erasure are those that it states. Both are in the order of
+// the ledger.
+func (v *verifier) same(stated, named []Emptied, all bool) error {
+	for len(stated) > 0 && stated[0].Index < v.from { // not on this walk
+		stated = stated[1:]
+	}
+	for len(stated) > 0 || len(named) > 0 {
+		switch {
+		case len(stated) == 0 || len(named) > 0 && named[0].Index < stated[0].Index:
+			return &BadEntry{Index: named[0].Index, Err: ErrErasure}
+		case len(named) == 0 || stated[0].Index < named[0].Index:
+			if all {
+				return &BadEntry{Index: stated[0].Index, Err: ErrReturned}
+			}
+			stated = stated[1:]
+			continue
+		case stated[0].Record != named[0].Record:
+			return &BadEntry{Index: named[0].Index, Err: ErrErasure}
+		}
+		stated, named = stated[1:], named[1:]
 	}
 	return nil
 }
@@ -225,10 +258,14 @@ func (v *verifier) end(last Head) error {
 	if v.at.Size > last.Size {
 		return &BadEntry{Index: last.Size, Err: ErrHead}
 	}
+	v.stored = last
+	if err := v.meet(); err != nil {
+		return err
+	}
 	first, unexplained := uint64(0), false
 	for _, e := range v.emptied {
-		if !unexplained || e.first < first {
-			first, unexplained = e.first, true
+		if !unexplained || e[0].Index < first {
+			first, unexplained = e[0].Index, true
 		}
 	}
 	if unexplained {

@@ -280,6 +280,9 @@ func judgeTiles(ctx context.Context, tiles receipt.Tiles, p *trust.Policy, state
 	return j.bad(err)
 }
 
+// lastMilli is the last millisecond that RFC 3339 can write; an entry may have one far behind it.
+const lastMilli = 253402300799999
+
 func (f *verifyFlags) judgeReceipt(p *trust.Policy) (ledgerVerdict, error) {
 	j := ledgerVerdict{Mode: "receipt"}
 	text, err := os.ReadFile(f.receipt)
@@ -304,7 +307,7 @@ func (f *verifyFlags) judgeReceipt(p *trust.Policy) (ledgerVerdict, error) {
 	}
 	leaf := v.Entry.Leaf()
 	j.Entries = 1
-	j.Entry = &proven{Index: v.Entry.Index, Kind: int(v.Entry.Kind), Time: time.UnixMilli(v.Entry.Time).UTC(),
+	j.Entry = &proven{Index: v.Entry.Index, Kind: int(v.Entry.Kind), Time: time.UnixMilli(min(v.Entry.Time, lastMilli)).UTC(),
 		Leaf: hex.EncodeToString(leaf[:]), Message: v.Message}
 	return j, nil
 }

@@ -41,12 +41,31 @@ func (s *shelf) Entry(_ context.Context, index uint64) (ledger.Entry, error) {
 	return s.entries[index], nil
 }
 
-// empty takes a record's content and adds an entry that says why.
-func (s *shelf) empty(id ledger.ID, kind ledger.Kind) {
+func (s *shelf) Page(_ context.Context, from uint64, limit int) (page []ledger.Row, err error) {
+	for _, e := range s.entries[min(from, uint64(len(s.entries))):] {
+		row := ledger.Row{Entry: e}
+		for _, r := range s.records {
+			if r.Index == e.Index {
+				row.Record = &r
+			}
+		}
+		page = append(page, row)
+	}
+	return page[:min(limit, len(page))], nil
+}
+
+// empty takes a record's content and adds an entry that says why: that it, or another, was erased.
+func (s *shelf) empty(id ledger.ID, kind ledger.Kind, instead ...ledger.Emptied) {
 	r := s.records[id]
 	r.Sealed, r.KeyID, r.ErasedBy = nil, ledger.ID{}, uint64(len(s.entries))
 	s.records[id] = r
-	s.entries = append(s.entries, ledger.Entry{Kind: kind, Index: r.ErasedBy})
+	if instead == nil {
+		instead = []ledger.Emptied{{Index: r.Index, Record: id}}
+	}
+	statement := ledger.Record{ID: ledger.ID{15: 9}, Type: ledger.TypeErasure, Version: 1 + len(instead), Index: r.ErasedBy, Sealed: make([]byte, 61)}
+	statement.State(instead)
+	s.records[statement.ID] = statement
+	s.entries = append(s.entries, ledger.Entry{Kind: kind, Index: r.ErasedBy, Digest: statement.Digest()})
 }
 
 func (s *shelf) InsertAccess(_ context.Context, a ledger.Access) error {
@@ -227,7 +246,14 @@ func TestDamageIsFencedOffAlone(t *testing.T) {
 			s.records[id] = r
 		}, ledger.ErrDigest, "digest"},
 		"emptied, and no erasure says so": {func(s *shelf, id ledger.ID) { s.empty(id, ledger.KindStatement) }, ledger.ErrErasure, "erasure"},
-		"entry missing":                   {func(s *shelf, id ledger.ID) { s.entries = s.entries[:1] }, ledger.ErrMissing, "missing"},
+		"emptied, and an erasure says so of another": {func(s *shelf, id ledger.ID) {
+			s.empty(id, ledger.KindErasure, ledger.Emptied{Index: s.records[id].Index, Record: newID(t)})
+		}, ledger.ErrErasure, "erasure"},
+		"emptied, and no erasure is there": {func(s *shelf, id ledger.ID) {
+			s.empty(id, ledger.KindErasure)
+			s.entries = s.entries[:len(s.entries)-1]
+		}, ledger.ErrErasure, "erasure"},
+		"entry missing": {func(s *shelf, id ledger.ID) { s.entries = s.entries[:1] }, ledger.ErrMissing, "missing"},
 		"row and entry agree, the plaintext is another": {func(s *shelf, id ledger.ID) {
 			s.entries[1].Commitment[0] ^= 1
 		}, ledger.ErrSealed, "sealed"},

@@ -71,9 +71,11 @@ func (r *Records) fence(ctx context.Context, at scrub.Place, err error) error {
 
 // erased is ledger.ErrErased for a record that an erasure emptied; any other that is empty is damaged.
 func (r *Records) erased(ctx context.Context, at scrub.Place, rec ledger.Record) error {
-	e, err := r.Reader.Entry(ctx, rec.ErasedBy)
-	if err == nil && (e.Kind != ledger.KindErasure || e.Index <= rec.Index) || errors.Is(err, ledger.ErrNotFound) {
+	page, err := r.Reader.Page(ctx, rec.ErasedBy, 1)
+	if _, unreadable := errors.AsType[*ledger.BadEntry](err); unreadable || err == nil && (len(page) == 0 || page[0].Entry.Index != rec.ErasedBy) {
 		err = ledger.ErrErasure
+	} else if err == nil {
+		err = page[0].Erases(rec.Index, rec.ID)
 	}
 	if err := r.fence(ctx, at, err); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // errAhead: a verification cannot compare a root that lies before the place where it begins.
-var errAhead = fault.New(fault.Unavailable, "hub: the newest checkpoint is older than the entries that an earlier verification reached: verify again when there is a newer one, or without its state")
+var errAhead = fault.New(fault.Unavailable, "hub: the newest checkpoint is older than the entries that an earlier verification reached without one: verify again when there is a newer one")
 
 // Verify walks the ledger from the configured origin, or from where an earlier walk ended, and every
 // row digest, without a key. What is not as written is in the verdict; an error means that it could
@@ -59,6 +59,10 @@ func verify(ctx context.Context, r ledger.Chain, origin string, tiles receipt.Ti
 		walk.From = ledger.Head{} // nothing was ever recorded
 	}
 	end, seen, err := walk.Verify(ctx, r)
+	if err == nil && tree.at != 0 && tree.at < tree.from {
+		// what was verified under a checkpoint, or in the database, is ahead of every checkpoint there is
+		err = tree.older()
+	}
 	if err == nil {
 		err = tree.compare(ctx, r, end)
 	}
@@ -102,9 +106,6 @@ func beginTree(origin string, tiles receipt.Tiles, q admin.Verification) (*signe
 	if t.from == 0 {
 		t.state.Head.Leaf = ledger.Origin(origin)
 	}
-	if t.at != 0 && t.at < t.from {
-		return nil, errAhead
-	}
 	t.hold()
 	return t, nil
 }
@@ -113,6 +114,15 @@ func (t *signedTree) each(e ledger.Entry, leaf ledger.Hash) {
 	t.state.Tree.Add(leaf)
 	t.state.Head = ledger.Head{Size: e.Index + 1, Leaf: leaf, Time: e.Time}
 	t.hold()
+}
+
+// older judges a checkpoint that lies before the place where the walk began: a rollback, if a newer one
+// was accepted before; else there is nothing to compare it with.
+func (t *signedTree) older() error {
+	if t.state.Signed.Size > t.at {
+		return &ledger.BadEntry{Index: t.at, Err: receipt.ErrRollback}
+	}
+	return errAhead
 }
 
 // hold remembers the state at the size that was signed.
@@ -140,6 +150,7 @@ func (t *signedTree) compare(ctx context.Context, r ledger.Chain, end ledger.Hea
 	}
 	root := t.then.Tree.Root()
 	if hex.EncodeToString(root[:]) == t.root {
+		t.then.Signed = receipt.Remembered{Size: t.at, Root: root}
 		return nil
 	}
 	var published []ledger.Hash

@@ -115,7 +115,7 @@ func (l *Log) Note(size int, root [32]byte) []byte {
 	for i := range l.Witnesses {
 		name := witnessName(i)
 		_, id := vkey(name, 4)
-		sig := ed25519.Sign(logKey(name), fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", l.Now, text))
+		sig := ed25519.Sign(logKey(name), fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", uint64(l.Now), text))
 		line(name, id, append(binary.BigEndian.AppendUint64(nil, uint64(l.Now)), sig...))
 	}
 	return []byte(b.String())

@@ -72,6 +72,11 @@ func testAccounts(t *testing.T, s Backend) {
 	others(1, 0, math.MaxUint64, 0, 1<<20, 3<<20)
 	others(1, 1, 2, 0)
 	others(2, 0, 9)
+	// a refusal that expired stays accounted for
+	if n, err := s.DropQuarantine(ctx, math.MaxInt64); err != nil || n == 0 {
+		t.Errorf("DropQuarantine: %d, %v", n, err)
+	}
+	others(1, 0, math.MaxUint64, 0, 1<<20, 3<<20)
 }
 
 // testStrays: what the hub itself can write is never one.

@@ -72,6 +72,8 @@ func erasing(t *testing.T, s Backend, h ledger.Head, p patient, records int) (*b
 	b := newBatch(h)
 	statement := ledger.Record{ID: newID(), KeyID: newID(), Type: ledger.TypeErasure, Version: 1 + records, Epoch: b.From.Epoch, Seq: b.To.Seq, Sealed: randomBytes(90)}
 	statement.Of = statement.ID
+	statement.State([]ledger.Emptied{{Index: p.record.Index, Record: p.record.ID}, {Index: p.record.Index + 1, Record: p.dispense.Resource},
+		{Index: p.record.Index + 2, Record: newID()}}[:records])
 	statement.Index = b.entry(ledger.KindErasure, statement.Digest(), randomHash())
 	b.Records = append(b.Records, statement)
 	b.Erasure = &ledger.Erasure{Index: statement.Index, Patient: p.id, Keys: []ledger.ID{p.key}, Records: records,
@@ -88,7 +90,8 @@ func testErasure(t *testing.T, s Backend) {
 	if err != nil {
 		t.Fatalf("Erasable: %v", err)
 	}
-	want := ledger.Erasable{Records: []ledger.Shell{{ID: p.record.ID, Epoch: p.record.Epoch, Seq: p.record.Seq}, {ID: p.dispense.Resource, Epoch: p.record.Epoch, Seq: p.record.Seq}},
+	want := ledger.Erasable{Records: []ledger.Shell{{ID: p.record.ID, Epoch: p.record.Epoch, Seq: p.record.Seq, Index: p.record.Index},
+		{ID: p.dispense.Resource, Epoch: p.record.Epoch, Seq: p.record.Seq, Index: p.record.Index + 1}},
 		Last: h.Time, Prescriptions: []ledger.ID{p.prescription.ID}, Dispenses: []ledger.ID{p.dispense.Resource},
 		Pharmacies: []ledger.ID{p.prescription.Pharmacy}, Devices: []ledger.ID{p.device}, Answers: [][]byte{p.message.Answer}}
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
@@ -305,4 +308,23 @@ func testEraseKeys(t *testing.T, s ledger.KeyStore) {
 		t.Errorf("Scrub: %v", err)
 	}
 	same(t, "index after Scrub", findPatients(t, s, k3), map[ledger.Key]ledger.ID{k3: other.Patient})
+}
+
+// Erase commits an erasure that empties the given records of Fill and returns the new head.
+func Erase(t testing.TB, s Store, head ledger.Head, records ...ledger.Record) ledger.Head {
+	t.Helper()
+	b := newBatch(head)
+	statement := ledger.Record{ID: newID(), KeyID: newID(), Type: ledger.TypeErasure, Version: 1 + len(records), Epoch: b.From.Epoch, Seq: b.To.Seq, Sealed: randomBytes(90)}
+	statement.Of = statement.ID
+	e := &ledger.Erasure{Patient: newID(), Records: len(records)}
+	var emptied []ledger.Emptied
+	for _, r := range records {
+		e.Keys = append(e.Keys, r.KeyID)
+		emptied = append(emptied, ledger.Emptied{Index: r.Index, Record: r.ID})
+	}
+	statement.State(emptied)
+	e.Index = b.entry(ledger.KindErasure, statement.Digest(), randomHash())
+	statement.Index = e.Index
+	b.Records, b.Erasure = append(b.Records, statement), e
+	return commit(t, s, b)
 }

@@ -18,6 +18,7 @@ func (s *Store) Records(ctx context.Context, from, to uint64) ([]ledger.Account,
 // Others returns which messages with after < sequence <= upTo were refused or repeated.
 func (s *Store) Others(ctx context.Context, epoch, after, upTo uint64) ([]ledger.Account, error) {
 	rows, err := s.pool.Query(ctx, `SELECT seq, sub, NULL::bigint FROM quarantine WHERE epoch = $1 AND seq > $2 AND seq <= $3
+	  UNION ALL SELECT seq, sub, NULL::bigint FROM quarantine_gone WHERE epoch = $1 AND seq > $2 AND seq <= $3
 	  UNION ALL SELECT seq, sub, NULL::bigint FROM replay WHERE epoch = $1 AND seq > $2 AND seq <= $3`,
 		position(epoch), position(after), position(upTo))
 	all, err := collect(rows, err, scanAccount)

@@ -68,11 +68,11 @@ func (s *Store) Erasable(ctx context.Context, org, patient ledger.ID, keys []led
 		return e, refuse(err, "look at a patient")
 	}
 	defer tx.Rollback(ctx) // it only reads
-	rows, err := tx.Query(ctx, `SELECT r.id, r.epoch, r.seq, (SELECT m.answer FROM message m WHERE m.record = r.id)
+	rows, err := tx.Query(ctx, `SELECT r.id, r.epoch, r.seq, r.idx, (SELECT m.answer FROM message m WHERE m.record = r.id)
 	  FROM record r WHERE r.key_id = ANY ($1) ORDER BY r.idx`, uuids(keys))
 	e.Records, err = collect(rows, err, func(r pgx.Rows) (sh ledger.Shell, err error) {
 		var answer []byte
-		err = r.Scan(idInto{&sh.ID}, &sh.Epoch, &sh.Seq, &answer)
+		err = r.Scan(idInto{&sh.ID}, &sh.Epoch, &sh.Seq, &sh.Index, &answer)
 		if answer != nil {
 			e.Answers = append(e.Answers, answer)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -131,7 +132,22 @@ func verdictCases(t *testing.T) []verdictCase {
 	lines := strings.Split(log.Policy(2), "\n")
 	nested := join(lines[1], lines[3], lines[4], lines[5], "group two 2 w0 w1", "group both all two w2", "quorum both")
 	either := join(lines[1], lines[3], lines[4], lines[5], "group two 2 w0 w1", "group both any two w2", "quorum both")
+	_, signed, _ := strings.Cut(good, "\n\n")
+	c, err := trust.Unjudged([]byte(signed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	timed := func(seconds int64) string {
+		at := testenv.Log{Origin: log.Origin, Witnesses: 2, Now: seconds}
+		return strings.TrimSuffix(good, signed) + string(at.Note(300, c.Root))
+	}
 	return []verdictCase{
+		{"cosigned at the last second there is", timed(math.MaxInt64), log.Policy(2), nil},
+		{"cosigned a second later", timed(math.MinInt64), log.Policy(2), trust.ErrSignature},
+		{"a stranger's name with U+0085", good + "— a\u0085b AAAAAAAA\n", log.Policy(2), trust.ErrCheckpoint},
+		{"a stranger's name with U+3000", good + "— a\u3000b AAAAAAAA\n", log.Policy(2), trust.ErrCheckpoint},
+		{"a stranger's name with U+FEFF", good + "— a\ufeffb AAAAAAAA\n", log.Policy(2), nil},
+		{"a note above 64 KiB", good + "— stranger " + strings.Repeat("AAAA", 16<<10) + "\n", log.Policy(2), trust.ErrCheckpoint},
 		{"untouched", good, log.Policy(2), nil},
 		{"empty", "", log.Policy(0), receipt.ErrFormat},
 		{"another header", strings.Replace(good, "@v1", "@v2", 1), log.Policy(0), receipt.ErrFormat},

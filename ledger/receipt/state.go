@@ -20,6 +20,8 @@ type stateFile struct {
 	Leaf    string     `json:"leaf"`
 	Time    int64      `json:"time"`
 	Levels  [][]string `json:"levels"`
+	Signed  uint64     `json:"signed,omitempty"` // size of the newest checkpoint that was accepted
+	Root    string     `json:"root,omitempty"`   // its root
 }
 
 // MarshalJSON writes what UnmarshalJSON reads.
@@ -31,6 +33,9 @@ func (s State) MarshalJSON() ([]byte, error) {
 			texts = append(texts, hex.EncodeToString(h[:]))
 		}
 		f.Levels = append(f.Levels, texts)
+	}
+	if s.Signed.Size > 0 {
+		f.Signed, f.Root = s.Signed.Size, hex.EncodeToString(s.Signed.Root[:])
 	}
 	return json.Marshal(f)
 }
@@ -49,6 +54,11 @@ func (s *State) UnmarshalJSON(b []byte) error {
 	var err error
 	if out.Head.Leaf, err = hexHash(f.Leaf); err != nil {
 		return ErrState.Wrap(err)
+	}
+	if out.Signed.Size = f.Signed; f.Signed > 0 {
+		if out.Signed.Root, err = hexHash(f.Root); err != nil {
+			return ErrState.Wrap(err)
+		}
 	}
 	for _, texts := range f.Levels {
 		if len(texts) >= tileWidth {

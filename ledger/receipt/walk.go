@@ -16,6 +16,13 @@ type State struct {
 	Origin string
 	Head   ledger.Head // Size, Leaf and Time count
 	Tree   Tree
+	Signed Remembered // the newest checkpoint that was accepted
+}
+
+// Remembered is a signed tree that a walk has found to be as signed. The zero value is none.
+type Remembered struct {
+	Size uint64
+	Root ledger.Hash
 }
 
 // Walker walks the published tiles of a log: every entry, every link of the chain, every hash tile and
@@ -39,7 +46,8 @@ type Result struct {
 }
 
 // Walk goes on from a state to the newest checkpoint and moves the state to the last full bundle, so
-// that it never rests on a tile that is still growing. It stops at the first thing that is wrong:
+// that it never rests on a tile that is still growing. The checkpoint itself is remembered: a later one
+// must be as large at least, and hold the same tree. It stops at the first thing that is wrong:
 //
 //   - *ledger.BadEntry with ErrEntry, ErrChain, ErrChanged (an entry was changed after it was signed)
 //   - *BadTile with ErrMissingTile, ErrTile, ErrTileHash
@@ -62,13 +70,16 @@ func (w Walker) Walk(ctx context.Context, from State) (State, Result, error) {
 	switch {
 	case from.Origin != c.Origin || from.Tree.Size() != from.Head.Size || from.Head.Size%tileWidth != 0:
 		return from, res, ErrOrigin
-	case c.Size < from.Head.Size:
+	case c.Size < max(from.Head.Size, from.Signed.Size):
 		return from, res, ErrRollback
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	run := walk{Walker: w, ctx: ctx, at: from.Clone(), end: c, res: &res}
 	kept, err := run.all()
+	if err == nil {
+		kept.Signed = Remembered{c.Size, c.Root}
+	}
 	return kept, res, err
 }
 
@@ -213,9 +224,12 @@ func (w *walk) bundle(b bundle) error {
 	if b.differs >= 0 {
 		return w.badHash(0, b.n, b.differs)
 	}
-	for _, leaf := range b.leaves {
+	for i, leaf := range b.leaves {
 		if err := w.at.Tree.push(0, leaf, w.upper(b.n)); err != nil {
 			return err
+		}
+		if known := w.at.Signed; known.Size == first+uint64(i)+1 && w.at.Tree.Root() != known.Root {
+			return errors.Join(ErrRoot, ErrRewritten)
 		}
 	}
 	return nil

@@ -126,6 +126,44 @@ func TestWalkResumes(t *testing.T) {
 }
 
 // TestWalkNamesThePlace spoils one file at a time.
+func TestWalkRemembersItsCheckpoint(t *testing.T) {
+	log, dir := published(t, 32)
+	state, _, err := walker(t, log, dir).Walk(t.Context(), receipt.State{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept receipt.State
+	if err := json.Unmarshal(text, &kept); err != nil {
+		t.Fatal(err)
+	}
+	older, olderDir := published(t, 12)
+	if _, _, err := walker(t, older, olderDir).Walk(t.Context(), kept); !errors.Is(err, receipt.ErrRollback) {
+		t.Errorf("rolled back below a full bundle: %v", err)
+	}
+	for _, n := range []int{32, 40, 300} {
+		other := &testenv.Log{Origin: log.Origin, Witnesses: 1}
+		other.Append(n, ledger.KindAccess)
+		otherDir := t.TempDir()
+		if err := other.Publish(otherDir); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := walker(t, other, otherDir).Walk(t.Context(), kept); !errors.Is(err, receipt.ErrRewritten) {
+			t.Errorf("another tree of %d: %v", n, err)
+		}
+	}
+	log.Append(300, ledger.KindRecord)
+	if err := log.Publish(dir); err != nil {
+		t.Fatal(err)
+	}
+	if next, _, err := walker(t, log, dir).Walk(t.Context(), kept); err != nil || next.Signed.Size != 332 {
+		t.Errorf("it goes on: %+v, %v", next.Signed, err)
+	}
+}
+
 func TestWalkNamesThePlace(t *testing.T) {
 	const n = 256*256 + 600 // one full tile of level 1, and partial ones of every level
 	log, dir := published(t, n)

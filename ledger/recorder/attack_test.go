@@ -390,6 +390,14 @@ func TestAttacks(t *testing.T) {
 		{"2 record row emptied without an erasure", func(a *attacked) {
 			a.touch(1, `UPDATE record SET sealed = NULL, key_id = NULL, erased_by = $2 WHERE id = $1`, a.records[signed].ID, int64(a.records[fresh].Index))
 		}, []detector{verifier(ledger.ErrErasure), scrubs(ledger.ErrErasure)}},
+		{"2 record row emptied in the name of another's erasure", func(a *attacked) {
+			a.send(a.clinic, "other", of("M-2", order("B-1", oldBridgeNPI, "Omeprazole")))
+			who, _ := a.patient(a.clinic, "M-2")
+			erasure := a.fact(recorder.FactErase, a.eraseFact(who))
+			a.finished()
+			a.verify()
+			a.touch(1, `UPDATE record SET sealed = NULL, key_id = NULL, erased_by = $2 WHERE id = $1`, a.records[signed].ID, int64(*erasure.Index))
+		}, []detector{verifier(ledger.ErrErasure), scrubs(ledger.ErrErasure)}},
 		{"3 entry changed", func(a *attacked) { a.alter(a.records[signed].Index, flip) },
 			[]detector{verifier(ledger.ErrDigest), scrubs(ledger.ErrDigest), scrubs(ledger.ErrChain)}},
 		{"4 ciphertext changed", func(a *attacked) {
@@ -417,6 +425,9 @@ func TestAttacks(t *testing.T) {
 			a.start()
 			a.openScrub(filepath.Join(a.dir, "another.json"))
 		}, []detector{scrubs(scrub.ErrOmitted), {"what the sender was told", promised, ledger.ErrNotFound}}},
+		{"7 the head's time set ahead", func(a *attacked) {
+			a.touch(1, `UPDATE head SET time = time + 864000000`)
+		}, []detector{verifier(ledger.ErrHead), scrubs(ledger.ErrHead), halted(ledger.ErrHead)}},
 		{"8 database restored from an old backup", func(a *attacked) {
 			a.close()
 			n := 2

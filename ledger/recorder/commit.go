@@ -77,6 +77,9 @@ func sealUnit(u *unit) error {
 	}
 	commitment, err := ledger.SealWith(u.patient, rec, body, u.evidenceOf())
 	u.result.commitment = commitment
+	if u.result.erasure != nil && err == nil {
+		rec.State(u.result.emptied)
+	}
 	return err
 }
 

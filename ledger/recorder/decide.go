@@ -44,7 +44,8 @@ type result struct {
 	first       *unit           // of a repeat inside the same batch
 	stored      *ledger.Message // of a repeat of an earlier batch
 	erasure     *ledger.Erasure // what the unit's entry erases
-	idle        bool            // nothing changed but what is remembered; erasures count as such
+	emptied     []ledger.Emptied
+	idle        bool // nothing changed but what is remembered; erasures count as such
 }
 
 // decider decides units in stream order over one view. It does no I/O.

@@ -218,7 +218,7 @@ func resources(plan ledger.Erasable) []ledger.ID {
 	return all
 }
 
-// stateErasure makes the erasure's record: its text is ours, and its version counts what it emptied.
+// stateErasure makes the erasure's record: its text is ours, and it names what it emptied.
 func (t *draft) stateErasure() {
 	e := t.view.erasure
 	if e == nil || t.unit.kind != FactErase {
@@ -228,6 +228,7 @@ func (t *draft) stateErasure() {
 	s := ErasureStatement{Fact: k.erase, Time: t.now.UTC(), Resources: e.Resources, Quarantined: len(e.Quarantined), Last: time.UnixMilli(k.plan.Last).UTC()}
 	for _, r := range k.plan.Records {
 		s.Records = append(s.Records, r.ID)
+		t.unit.result.emptied = append(t.unit.result.emptied, ledger.Emptied{Index: r.Index, Record: r.ID})
 	}
 	t.unit.result.instead, _ = json.Marshal(s) // ids, times and texts: cannot fail
 	t.unit.result.erasure, t.unit.result.idle = e, true

@@ -36,7 +36,7 @@ func AlarmName(err error) string {
 		name string
 	}{
 		{ledger.ErrHead, "head"}, {ledger.ErrEntry, "entry"}, {ledger.ErrChain, "chain"}, {ledger.ErrDigest, "digest"},
-		{ledger.ErrMissing, "missing"}, {ledger.ErrErasure, "erasure"}, {ledger.ErrOrphan, "orphan"}, {ledger.ErrState, "state"},
+		{ledger.ErrMissing, "missing"}, {ledger.ErrErasure, "erasure"}, {ledger.ErrReturned, "returned"}, {ledger.ErrOrphan, "orphan"}, {ledger.ErrState, "state"},
 		{ledger.ErrSealed, "sealed"}, {ErrOmitted, "omitted"}, {ErrTwice, "twice"}, {ErrUnchained, "unchained"},
 	} {
 		if errors.Is(err, n.err) {

@@ -44,13 +44,16 @@ func (s *Scrubber) misplaced(ctx context.Context, h ledger.Head) (*ledger.BadEnt
 	}
 	for _, p := range []position{seen, positionOf(h)} {
 		if p.Size == 0 {
+			if p.Time != 0 {
+				return &ledger.BadEntry{Err: ledger.ErrHead}, nil
+			}
 			continue
 		}
 		e, err := s.config.Source.Entry(ctx, p.Size-1)
 		if _, unreadable := errors.AsType[*ledger.BadEntry](err); err != nil && !unreadable && !errors.Is(err, ledger.ErrNotFound) {
 			return nil, err
 		}
-		if err != nil || e.Leaf() != ledger.Hash(p.Leaf) {
+		if err != nil || e.Leaf() != ledger.Hash(p.Leaf) || e.Time != p.Time {
 			return &ledger.BadEntry{Index: p.Size - 1, Err: ledger.ErrHead}, nil
 		}
 	}

@@ -88,10 +88,11 @@ type Scrubber struct {
 
 	// Used by the goroutine that ticks.
 	at       state
-	stray    map[uint64]bool // rows of the page in hand that do not fit their entries
-	loose    bool            // the last entry of the walk was damaged: the next one's prev is taken as given
-	saved    time.Time       // when at was stored last
-	regauged time.Time       // when open gaps were last looked at again
+	stray    map[uint64]bool  // rows of the page in hand that do not fit their entries
+	erasure  map[uint64]error // what is wrong between the rows of the page in hand and erasures
+	loose    bool             // the last entry of the walk was damaged: the next one's prev is taken as given
+	saved    time.Time        // when at was stored last
+	regauged time.Time        // when open gaps were last looked at again
 	ticked   time.Time
 	unread   bool // reading failed at the last tick, and it was said
 

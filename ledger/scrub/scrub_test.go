@@ -150,6 +150,45 @@ func TestRestored(t *testing.T) {
 	}
 }
 
+// TestErasures: what an erasure emptied is no damage; what was emptied in its name is, and what it emptied
+// and is there again.
+func TestErasures(t *testing.T) {
+	w := watch(t, 20)
+	var erased []ledger.Record
+	for row, err := range w.store.Rows(t.Context(), 5) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if erased = append(erased, *row.Record); len(erased) == 2 {
+			break
+		}
+	}
+	w.sql(`CREATE TABLE backup AS SELECT idx, sealed, key_id FROM record`)
+	w.head = ledgertest.Erase(t, w.store, w.head, erased...)
+	by := w.head.Size - 1
+	w.pass()
+	if w.names() != nil {
+		t.Fatalf("a lawful erasure: %v", w.names())
+	}
+	w.sql(`UPDATE record SET sealed = NULL, key_id = NULL, erased_by = ? WHERE idx = 4`, by)
+	w.pass()
+	if got := fmt.Sprint(w.names()); got != "[erasure 4]" {
+		t.Errorf("emptied in its name: %s", got)
+	}
+	w.sql(`UPDATE record SET (sealed, key_id, erased_by) = (SELECT sealed, key_id, NULL FROM backup b WHERE b.idx = record.idx) WHERE idx = 6`)
+	w.pass()
+	w.pass()
+	if got := fmt.Sprint(w.names()); got != fmt.Sprintf("[erasure 4 returned %d]", by) {
+		t.Errorf("one instead of another: %s", got)
+	}
+	w.sql(`UPDATE record SET sealed = NULL, key_id = NULL, erased_by = ? WHERE idx = 6`, by)
+	w.sql(`UPDATE record SET (sealed, key_id, erased_by) = (SELECT sealed, key_id, NULL FROM backup b WHERE b.idx = record.idx) WHERE idx = 4`)
+	w.pass()
+	if w.names() != nil {
+		t.Errorf("restored: %v", w.names())
+	}
+}
+
 // TestResumes: a restart goes on where the walk was, knows what was damaged, and does not tell it again.
 func TestResumes(t *testing.T) {
 	w := watch(t, 1000)
@@ -216,6 +255,7 @@ func TestHead(t *testing.T) {
 			w.sql(`DELETE FROM ledger WHERE idx >= 10`)
 			w.sql(`UPDATE head SET size = 10, leaf = ?`, leaf[:])
 		}, 10},
+		"another time":          {func(w *watched) { w.sql(`UPDATE head SET time = time + 864000000`) }, 22},
 		"another leaf":          {func(w *watched) { w.sql(`UPDATE head SET leaf = zeroblob(32)`) }, 22},
 		"the last entry gone":   {func(w *watched) { w.sql(`DELETE FROM ledger WHERE idx = 22`) }, 22},
 		"the sequence set back": {func(w *watched) { w.sql(`UPDATE head SET seq = 0`) }, 23},

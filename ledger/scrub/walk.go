@@ -35,6 +35,9 @@ func (s *Scrubber) walk(ctx context.Context, h ledger.Head, rows int) error {
 		if err != nil {
 			return err
 		}
+		if err := s.erasures(ctx, page); err != nil {
+			return err
+		}
 		for _, row := range page {
 			s.check(ctx, row)
 		}
@@ -81,6 +84,9 @@ func (s *Scrubber) check(ctx context.Context, row ledger.Row) {
 	}
 	if err == nil {
 		err = row.Covers()
+	}
+	if err == nil {
+		err = s.erasure[e.Index]
 	}
 	if err != nil {
 		s.wrong(ctx, e.Index, err)

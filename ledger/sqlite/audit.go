@@ -15,6 +15,7 @@ func (s *Store) Records(ctx context.Context, from, to uint64) ([]ledger.Account,
 // Others returns which messages with after < sequence <= upTo were refused or repeated.
 func (s *Store) Others(ctx context.Context, epoch, after, upTo uint64) ([]ledger.Account, error) {
 	const q = `SELECT seq, sub, NULL FROM quarantine WHERE epoch = ?1 AND seq > ?2 AND seq <= ?3
+	  UNION ALL SELECT seq, sub, NULL FROM quarantine_gone WHERE epoch = ?1 AND seq > ?2 AND seq <= ?3
 	  UNION ALL SELECT seq, sub, NULL FROM replay WHERE epoch = ?1 AND seq > ?2 AND seq <= ?3`
 	return list(ctx, s, "read refusals", scanAccount, q, position(epoch), position(after), position(upTo))
 }

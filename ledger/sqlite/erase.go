@@ -141,13 +141,13 @@ func (s *Store) Erasable(ctx context.Context, org, patient ledger.ID, keys []led
 		if err := scan(ctx, tx, func(rows *sql.Rows) error {
 			var r ledger.Shell
 			var answer []byte
-			err := rows.Scan(&r.ID, &r.Epoch, &r.Seq, &answer)
+			err := rows.Scan(&r.ID, &r.Epoch, &r.Seq, &r.Index, &answer)
 			e.Records = append(e.Records, r)
 			if answer != nil {
 				e.Answers = append(e.Answers, answer)
 			}
 			return err
-		}, askedIDs+`SELECT r.id, r.epoch, r.seq, (SELECT m.answer FROM message m WHERE m.record = r.id) FROM record r
+		}, askedIDs+`SELECT r.id, r.epoch, r.seq, r.idx, (SELECT m.answer FROM message m WHERE m.record = r.id) FROM record r
 		  WHERE r.key_id IN (SELECT id FROM asked) ORDER BY r.idx`, joined, n); err != nil {
 			return err
 		}
@@ -188,8 +188,27 @@ func (s *Store) Erasures(ctx context.Context) ([]ledger.Erasing, error) {
 	}, `SELECT idx, job FROM erasure WHERE job IS NOT NULL ORDER BY idx`)
 }
 
-// FinishErasure forgets the job of one.
+// vacuumed is up to which size the file is written anew after an erasure, bytes: nobody else writes
+// meanwhile, and a recorder must not lose its lease over it.
+const vacuumed = 64 << 20
+
+// FinishErasure forgets the job of one, and what it left in freed cells and in the write-ahead log. A file
+// that is too large to be written anew keeps copies of moved rows until an operator runs VACUUM.
 func (s *Store) FinishErasure(ctx context.Context, index uint64) error {
+	var size int64
+	const bytes = `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`
+	if err := s.read.QueryRowContext(ctx, bytes).Scan(&size); err != nil {
+		return refuse(err, "size of records")
+	}
+	if size <= vacuumed {
+		if _, err := s.write.ExecContext(ctx, `VACUUM`); err != nil {
+			return refuse(err, "vacuum records")
+		}
+	}
+	var busy, log, moved int // a reader that is in the way: the log is cut by the next commits
+	if err := s.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &moved); err != nil {
+		return refuse(err, "cut the log of records")
+	}
 	return s.exec(ctx, "finish erasure", `UPDATE erasure SET job = NULL WHERE idx = ?`, index)
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"time"
 
 	"github.com/dosewire/dosewire/ledger"
@@ -22,14 +23,21 @@ func scanHead(row *sql.Row) (h ledger.Head, leaseUntil int64, err error) {
 }
 
 // headToMove is the head for one who is about to write behind it. ledger.ErrHead when the chain does not
-// end where it says: whatever was appended would be refused, or hide that.
+// end where and when it says: whatever was appended would be refused, or hide that.
 func headToMove(ctx context.Context, tx *sql.Tx) (h ledger.Head, leaseUntil int64, err error) {
-	if h, leaseUntil, err = scanHead(tx.QueryRowContext(ctx, selectHead)); err != nil || h.Size == 0 {
+	if h, leaseUntil, err = scanHead(tx.QueryRowContext(ctx, selectHead)); err != nil {
+		return h, leaseUntil, err
+	}
+	if h.Size == 0 {
+		if h.Time != 0 {
+			err = ledger.ErrHead
+		}
 		return h, leaseUntil, err
 	}
 	var ends bool
-	const q = `SELECT EXISTS (SELECT 1 FROM ledger WHERE idx = ? AND leaf = ?)`
-	if err := tx.QueryRowContext(ctx, q, h.Size-1, h.Leaf[:]).Scan(&ends); err != nil {
+	at := binary.BigEndian.AppendUint64(nil, uint64(h.Time)) // as the entry has it
+	const q = `SELECT EXISTS (SELECT 1 FROM ledger WHERE idx = ? AND leaf = ? AND substr(entry, 11, 8) = ?)`
+	if err := tx.QueryRowContext(ctx, q, h.Size-1, h.Leaf[:], at).Scan(&ends); err != nil {
 		return h, leaseUntil, err
 	}
 	if !ends {

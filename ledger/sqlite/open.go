@@ -110,6 +110,7 @@ func dsn(path, lock, mode string) string {
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
 		"foreign_keys(1)",
+		"secure_delete(1)", // an erasure leaves nothing in freed cells
 		"trusted_schema(0)",
 		"cache_size(-4000)", // 4 MB for each connection
 		mode,

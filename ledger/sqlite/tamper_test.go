@@ -115,6 +115,13 @@ func TestTampering(t *testing.T) {
 		"statement changed": {func(t *testing.T, _ *Store, c *sql.Conn) {
 			must(t, c, "UPDATE statement SET text = ? WHERE idx = 8", "another policy")
 		}, ledger.ErrDigest, 8},
+		"head's time ahead": {func(t *testing.T, s *Store, c *sql.Conn) {
+			must(t, c, "UPDATE head SET time = time + ?", 864000000)
+			c.Close() // it holds the one connection that writes
+			if _, _, err := s.Acquire(t.Context(), 0); !errors.Is(err, ledger.ErrHead) {
+				t.Errorf("Acquire: %v, want ErrHead", err)
+			}
+		}, ledger.ErrHead, 8},
 		"tail cut": {func(t *testing.T, _ *Store, c *sql.Conn) {
 			must(t, c, "DELETE FROM ledger WHERE idx >= ?", 7)
 		}, ledger.ErrHead, 7},

@@ -43,7 +43,7 @@ type Signed struct {
 type Cosignature struct {
 	Witness string    // name within the policy
 	Key     string    // name of the key
-	Time    time.Time // by the witness's clock, whole seconds; zero when an ML-DSA witness states none
+	Time    time.Time // by the witness's clock, whole seconds, no later than the end of year 9999; zero when an ML-DSA witness states none
 }
 
 // Judge reads a signed checkpoint and decides whether to believe it. [Policy.Open] is one, [Unjudged]
@@ -179,10 +179,13 @@ func signedBy(v note.Verifier, text []byte, sigs []signature) (first []byte, goo
 	return first, good, false
 }
 
+// lastSecond is the last that RFC 3339 can write; a cosignature may state one far behind it.
+const lastSecond = 253402300799
+
 // statedTime is the time that a verified cosignature begins with.
 func statedTime(sig []byte) time.Time {
 	if at := int64(binary.BigEndian.Uint64(sig)); at != 0 {
-		return time.Unix(at, 0).UTC()
+		return time.Unix(min(at, lastSecond), 0).UTC()
 	}
 	return time.Time{}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,8 +64,24 @@ func policyCases(t testing.TB) []policyCase {
 		{"an ML-DSA-44 log", join("log "+mldsaKey, "quorum none"), false},
 		{"an ML-DSA-44 key cut short", join(logLine, "witness p "+mldsaKey[:len(mldsaKey)-8], "quorum p"), false},
 		{"the same key under another name", join(logLine, "witness p "+strings.Fields(logLine)[1], "witness q "+retyped(strings.Fields(logLine)[1]), "quorum p"), false},
+		{"64 KiB", log.Policy(0) + strings.Repeat("#", 64<<10-len(log.Policy(0))), true},
+		{"above 64 KiB", log.Policy(0) + strings.Repeat("#", 64<<10-len(log.Policy(0))+1), false},
+		{"256 parts", join(append([]string{logLine, w0}, append(nested(254), "quorum g253")...)...), true},
+		{"257 parts", join(append([]string{logLine, w0}, append(nested(255), "quorum g254")...)...), false},
+		{"a key id in capitals", join(strings.Replace(logLine, strings.Split(logLine, "+")[1], strings.ToUpper(strings.Split(logLine, "+")[1]), 1), "quorum none"), false},
 		{"empty group", join(logLine, "group a all", "quorum a"), false},
 	}
+}
+
+// nested are n groups, each of the one before; the first is of w0.
+func nested(n int) (lines []string) {
+	of := "w0"
+	for i := range n {
+		name := fmt.Sprint("g", i)
+		lines = append(lines, "group "+name+" any "+of)
+		of = name
+	}
+	return lines
 }
 
 func join(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
@@ -171,7 +188,7 @@ func FuzzPolicy(f *testing.F) {
 		if !p.Quorum(all) || p.Needed() && p.Quorum(nil) || len(p.Logs) == 0 {
 			t.Fatalf("a quorum that all do not meet, or nobody does: %q", text)
 		}
-		again, err := trust.ParsePolicy(append([]byte("# again\n"), text...))
+		again, err := trust.ParsePolicy(bytes.Clone(text))
 		if err != nil || len(again.Witnesses) != len(p.Witnesses) || !slices.Equal(again.Origins(), p.Origins()) || !bytes.Equal(text, []byte(p.String())) {
 			t.Fatalf("read again: %v", err)
 		}

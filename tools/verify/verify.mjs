@@ -95,7 +95,7 @@ function included(leaf, index, size, proof, root) {
 
 // --- keys, notes, policies
 
-const validName = (name) => name !== "" && !/[\s+]/u.test(name);
+const validName = (name) => name !== "" && !/[\p{White_Space}+]/u.test(name);
 const keyID = (name, type, key) => sha256(name, Buffer.of(10, type), key).subarray(0, 4);
 
 function parseKey(vkey) {
@@ -119,6 +119,7 @@ function parsePolicy(bytes) {
   const text = bytes.toString("latin1"); // octets, as the format says
   const bad = (why) => { throw new Bad("policy", why); };
   const p = { logs: [], witnesses: [], named: new Map(), quorum: undefined };
+  if (bytes.length > 65536) bad("longer than 64 KiB");
   const members = new Set(), seen = new Set();
   const once = (role, k) => { const id = role + k.key.toString("hex"); if (seen.has(id)) bad("a key twice"); seen.add(id); };
   const define = (name, what) => { if (name === "none" || p.named.has(name)) bad("a name that is taken"); p.named.set(name, what); };
@@ -126,6 +127,7 @@ function parsePolicy(bytes) {
     if (/[\x00-\x08\x0b-\x1f\x7f]/.test(line)) bad("a control character");
     const [word, ...f] = line.split(/[ \t]+/).filter((w) => w !== "");
     if (word === undefined || word.startsWith("#")) continue;
+    if (word !== "quorum" && p.logs.length + p.named.size >= 256) bad("more than 256 logs, witnesses and groups");
     if (word === "log" && (f.length === 1 || f.length === 2)) {
       const k = parseKey(Buffer.from(f[0], "latin1").toString());
       if (k.type !== 1) bad("a log has a key of type 1");
@@ -166,6 +168,7 @@ function satisfied(policy, name, cosigned) {
 /** openCheckpoint judges a signed note. */
 function openCheckpoint(note, policy) {
   const bad = (why) => { throw new Bad("checkpoint", why); };
+  if (note.length > 65536) bad("longer than 64 KiB");
   const all = note.toString();
   if (!Buffer.from(all).equals(note) || /[\x00-\x09\x0b-\x1f]/.test(all)) bad("not UTF-8, or a control character");
   const cut = all.lastIndexOf("\n\n");
@@ -191,7 +194,7 @@ function openCheckpoint(note, policy) {
     }
     for (const w of policy.witnesses) {
       if (w.name !== s.name || !w.id.equals(s.id) || w.type === 6) continue; // ML-DSA is not judged here: it never counts
-      const message = s.bytes.length === 72 && Buffer.from(`cosignature/v1\ntime ${s.bytes.readBigUInt64BE()}\n${text}`);
+      const message = s.bytes.length === 72 && s.bytes[0] < 0x80 && Buffer.from(`cosignature/v1\ntime ${s.bytes.readBigUInt64BE()}\n${text}`);
       if (!message || !ed25519(w.key, message, s.bytes.subarray(8))) throw new Bad("signature", "a cosignature is wrong");
       cosigned.add(w);
     }
@@ -304,6 +307,16 @@ function uint(n, bytes) {
   return b;
 }
 
+/** stated reads which records an erasure emptied: [index, record id]. */
+function stated(sealed, version) {
+  const bad = () => { throw new Bad("erasure", "an erasure that cannot be read"); };
+  const n = sealed[0] === 3 && sealed.length >= 5 ? sealed.readUInt32BE(1) : bad();
+  if (version !== n + 1 || sealed.length < 5 + 24 * n) bad();
+  const list = Array.from({ length: n }, (_, i) => [Number(sealed.readBigUInt64BE(5 + 24 * i)), sealed.subarray(13 + 24 * i, 29 + 24 * i).toString("hex")]);
+  if (list.some((e, i) => i > 0 && e[0] <= list[i - 1][0])) bad();
+  return list;
+}
+
 const counted = (text) => Buffer.concat([Buffer.of(Buffer.byteLength(text)), Buffer.from(text)]);
 
 function judgeVectors(folder) {
@@ -369,6 +382,14 @@ function judgeVectors(folder) {
     expect(`seal-evidence, ${v.name}: plaintext`, opened.subarray(end).toString(), v.plaintext);
     expect(`seal-evidence, ${v.name}: opening`, opening, v.opening);
     expect(`seal-evidence, ${v.name}: commitment`, sha256(opening, opened.subarray(end)), v.commitment);
+  }
+
+  for (const v of read("seal-erasure.json")) {
+    const header = Buffer.concat([Buffer.of(1), uuid(v.record), uuid(v.keyId), Buffer.alloc(16), counted("erasure"), uint(v.version, 4), uuid(v.record)]);
+    const sealed = hex(v.sealed), emptied = stated(sealed, v.version);
+    expect(`seal-erasure, ${v.name}: digest`, sha256(header, sealed), v.digest);
+    expect(`seal-erasure, ${v.name}: emptied`, JSON.stringify(emptied), JSON.stringify((v.emptied ?? []).map((e) => [e.index, e.record.replaceAll("-", "")])));
+    expect(`seal-erasure, ${v.name}: inner`, sealed.subarray(5 + 24 * emptied.length), v.inner);
   }
 
   for (const v of read("index.json")) {

@@ -32,8 +32,9 @@ type Config struct {
 
 // Witness cosigns. Make it with New; Handler serves it.
 type Witness struct {
-	config Config
-	mu     sync.Mutex // held from reading what was cosigned to storing what is
+	config   Config
+	mu       sync.Mutex      // held from reading what was cosigned to storing what is
+	unproven map[string]bool // evidence of this kind that was kept
 }
 
 // New checks the configuration.
@@ -47,7 +48,7 @@ func New(c Config) (*Witness, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Witness{config: c}, nil
+	return &Witness{config: c, unproven: map[string]bool{}}, nil
 }
 
 // Handler serves POST /add-checkpoint.
@@ -119,6 +120,10 @@ func (w *Witness) signed(msg []byte) (trust.Checkpoint, *Answer) {
 			continue
 		}
 		v, err := trust.Solo(l.Verifier).Open(msg)
+		if err == nil && v.Size == 0 && v.Root != sha256.Sum256(nil) {
+			a := refuse(http.StatusUnprocessableEntity, "the tree over nothing has another root")
+			return trust.Checkpoint{}, &a
+		}
 		if err == nil {
 			return v.Checkpoint, nil
 		}

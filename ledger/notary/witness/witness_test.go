@@ -3,7 +3,9 @@ package witness
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -194,19 +196,43 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
-// TestEvidenceIsBounded: repeating oneself fills nothing.
+// TestEvidenceIsBounded: repeating oneself fills nothing, and what strangers can send takes no room from
+// what only the log's key can sign.
 func TestEvidenceIsBounded(t *testing.T) {
 	b, h := newBench(t), grow(t, 300, "b")
-	b.Add(t.Context(), body(t, "0", nil, grow(t, 1, "a").checkpoint(t, "log.test/1", 1).Text(), b.log))
-	for range 3 {
-		for size := int64(2); size < 130; size++ {
-			if a := b.Add(t.Context(), body(t, "1", h.proof(t, 1, size), h.checkpoint(t, "log.test/1", size).Text(), b.log)); a.Status != 422 {
-				t.Fatalf("size %d: %d", size, a.Status)
+	cosigned := grow(t, 2, "a").checkpoint(t, "log.test/1", 2)
+	b.Add(t.Context(), body(t, "0", nil, cosigned.Text(), b.log))
+	for i := range 3 * maxEvidence { // one published checkpoint, with any proof and any line of a stranger
+		request := body(t, "2", h.proof(t, 3, 4+int64(i%200)), h.checkpoint(t, "log.test/1", 9).Text(), b.log)
+		request = append(request, "— stranger "+base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(i)))+"\n"...)
+		if a := b.Add(t.Context(), request); a.Status != 422 {
+			t.Fatalf("%d: %d", i, a.Status)
+		}
+	}
+	if got := b.evidence(t); len(got) != 1 {
+		t.Errorf("%d pieces of evidence of one checkpoint", len(got))
+	}
+	for range 2 {
+		for i := range maxEvidence + 20 {
+			forked := cosigned
+			forked.Root[0], forked.Root[1] = byte(i), forked.Root[1]^1
+			if a := b.Add(t.Context(), body(t, "2", nil, forked.Text(), b.log)); a.Status != 409 {
+				t.Fatalf("fork %d: %d", i, a.Status)
 			}
 		}
 	}
-	if got := b.evidence(t); len(got) != maxEvidence {
+	if got := b.evidence(t); len(got) != 1+maxEvidence {
 		t.Errorf("%d pieces of evidence", len(got))
+	}
+}
+
+func TestEmptyTreeHasOneRoot(t *testing.T) {
+	b := newBench(t)
+	for root, want := range map[ledger.Hash]int{{1}: 422, sha256.Sum256(nil): 200} {
+		c := trust.Checkpoint{Origin: "log.test/1", Root: root}
+		if a := b.Add(t.Context(), body(t, "0", nil, c.Text(), b.log)); a.Status != want {
+			t.Errorf("%x: %d %s, want %d", root[:4], a.Status, a.Body, want)
+		}
 	}
 }
 
