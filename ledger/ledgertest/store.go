@@ -58,6 +58,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"LoadDispenses", testLoadDispenses},
 		{"LoadPatients", testLoadPatients},
 		{"LoadTherapies", testLoadTherapies},
+		{"Therapy", testTherapy},
 		{"LoadNothing", testLoadNothing},
 		{"Rows", testRows},
 		{"Records", testRecords},
