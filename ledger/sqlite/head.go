@@ -24,12 +24,13 @@ func scanHead(row *sql.Row) (h ledger.Head, leaseUntil int64, err error) {
 // headToMove is the head for one who is about to write behind it. ledger.ErrHead when the chain does not
 // end where it says: whatever was appended would be refused, or hide that.
 func headToMove(ctx context.Context, tx *sql.Tx) (h ledger.Head, leaseUntil int64, err error) {
-	if h, leaseUntil, err = scanHead(tx.QueryRowContext(ctx, selectHead)); err != nil || h.Size == 0 {
+	if h, leaseUntil, err = scanHead(tx.QueryRowContext(ctx, selectHead)); err != nil {
 		return h, leaseUntil, err
 	}
 	var ends bool
-	const q = `SELECT EXISTS (SELECT 1 FROM ledger WHERE idx = ? AND leaf = ?)`
-	if err := tx.QueryRowContext(ctx, q, h.Size-1, h.Leaf[:]).Scan(&ends); err != nil {
+	const q = `SELECT (?1 = 0 OR EXISTS (SELECT 1 FROM ledger WHERE idx = ?1 - 1 AND leaf = ?2))
+	  AND NOT EXISTS (SELECT 1 FROM ledger WHERE idx >= ?1)`
+	if err := tx.QueryRowContext(ctx, q, int64(h.Size), h.Leaf[:]).Scan(&ends); err != nil {
 		return h, leaseUntil, err
 	}
 	if !ends {
