@@ -46,6 +46,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"ConcurrentCommitsOneWins", testConcurrentCommits},
 		{"ForgedChainIsRefused", testForgedChain},
 		{"EntriesAreInsertOnly", testInsertOnly},
+		{"BehindTheHead", testBehindTheHead},
 		{"UniqueKeys", testUniqueKeys},
 		{"BigBatch", testBigBatch},
 		{"BigRecord", testBigRecord},

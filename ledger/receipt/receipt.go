@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/trust"
 )
@@ -130,11 +128,7 @@ func Verify(receipt []byte, p *trust.Policy, message []byte) (Verdict, error) {
 	if r.Entry.Index >= v.Size {
 		return v, ErrIndex
 	}
-	proof := make(tlog.RecordProof, len(r.Proof))
-	for i, h := range r.Proof {
-		proof[i] = tlog.Hash(h)
-	}
-	if err := tlog.CheckRecord(proof, int64(v.Size), tlog.Hash(v.Root), int64(r.Entry.Index), tlog.Hash(r.Entry.Leaf())); err != nil {
+	if !v.Includes(r.Entry.Index, r.Entry.Leaf(), r.Proof) {
 		return v, ErrInclusion
 	}
 	if message == nil {

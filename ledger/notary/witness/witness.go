@@ -15,7 +15,6 @@ import (
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger/notary"
@@ -156,7 +155,7 @@ func (w *Witness) judge(ctx context.Context, r request, c trust.Checkpoint, last
 		}
 		return nil
 	}
-	if tlog.CheckTree(r.proof, int64(c.Size), tlog.Hash(c.Root), int64(last.Size), tlog.Hash(last.Root)) != nil {
+	if !c.Continues(last.Checkpoint, r.proof) {
 		w.keep(ctx, noProof, c, r, last)
 		a := refuse(http.StatusUnprocessableEntity, "the consistency proof does not hold")
 		return &a
