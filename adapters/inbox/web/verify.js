@@ -60,6 +60,9 @@ function utf8(bytes) {
 /** ascii is the text with one character for each byte. */
 const ascii = (bytes) => Array.from(bytes, (b) => String.fromCharCode(b)).join("");
 
+/** named is the text whose bytes ascii has shown. */
+const named = (text) => new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0)));
+
 // --- the receipt
 
 function parseReceipt(bytes) {
@@ -101,7 +104,7 @@ async function included(r, c) {
 
 // --- the policy
 
-const validName = (name) => name !== "" && !/[\s+]/u.test(name);
+const validName = (name) => name !== "" && !/[\p{White_Space}+]/u.test(name);
 const keyID = async (name, type, key) => (await sha256(encoder.encode(name), Uint8Array.of(10, type), key)).subarray(0, 4);
 
 async function parseKey(vkey) {
@@ -117,7 +120,8 @@ async function parseKey(vkey) {
 /** parsePolicy reads a C2SP tlog-policy (bytes). */
 export async function parsePolicy(bytes) {
   const bad = () => { throw new Bad("policy"); };
-  const text = utf8(bytes) ?? bad();
+  if (bytes.length > 64 << 10) bad();
+  const text = ascii(bytes); // octets, as the format says
   const p = { logs: [], witnesses: [], named: new Map(), quorum: undefined };
   const members = new Set(), keys = new Set();
   const once = (role, k) => { const id = role + ascii(k.key); if (keys.has(id)) bad(); keys.add(id); };
@@ -126,13 +130,14 @@ export async function parsePolicy(bytes) {
     if (/[\x00-\x08\x0b-\x1f\x7f]/.test(line)) bad();
     const [word, ...f] = line.split(/[ \t]+/).filter((w) => w !== "");
     if (word === undefined || word.startsWith("#")) continue;
+    if (word !== "quorum" && p.logs.length + p.named.size >= 256) bad();
     if (word === "log" && (f.length === 1 || f.length === 2)) {
-      const k = await parseKey(f[0]);
+      const k = await parseKey(named(f[0]));
       if (k.type !== 1) bad();
       once("log ", k);
       p.logs.push(k);
     } else if (word === "witness" && (f.length === 2 || f.length === 3)) {
-      const k = await parseKey(f[1]);
+      const k = await parseKey(named(f[1]));
       if (k.type === 1) k.id = await keyID(k.name, 4, k.key);
       once("witness ", k);
       define(f[0], k);
@@ -166,6 +171,7 @@ function satisfied(policy, name, cosigned) {
 
 async function openCheckpoint(bytes, policy) {
   const bad = () => { throw new Bad("checkpoint"); };
+  if (bytes.length > 64 << 10) bad();
   const all = utf8(bytes) ?? bad();
   const cut = all.lastIndexOf("\n\n");
   if (/[\x00-\x09\x0b-\x1f]/.test(all) || cut < 0 || !all.endsWith("\n")) bad();
@@ -188,7 +194,7 @@ async function openCheckpoint(bytes, policy) {
       signed = true;
     }
     for (const w of policy.witnesses.filter((w) => claims(w, s) && w.type !== 6)) { // no browser has ML-DSA yet: those never count
-      const stamped = s.bytes.length === 72 && join(encoder.encode(`cosignature/v1\ntime ${number(s.bytes, 0)}\n`), text);
+      const stamped = s.bytes.length === 72 && s.bytes[0] < 0x80 && join(encoder.encode(`cosignature/v1\ntime ${number(s.bytes, 0)}\n`), text);
       if (!stamped || !await ed25519(w.key, s.bytes.subarray(8), stamped)) throw new Bad("signature");
       if (!cosigned.has(w)) c.witnesses.push(w.name);
       cosigned.add(w);
