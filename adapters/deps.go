@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/ledger"
@@ -31,6 +32,7 @@ type Deps struct {
 	Keys      *ledger.Keyring
 	NATS      *nats.Conn
 	Policy    func() ([]byte, error) // the trust policy that readers are given; fault.NotFound when there is none; nil = none
+	Map       *safety.Map            // classes of medicines, for safety checks; nil = none
 	Healthy   func() error           // nil when the recorder's lease is fresh
 }
 

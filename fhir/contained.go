@@ -66,16 +66,14 @@ func (h *home) index() {
 	}
 }
 
-// containedAlone judges dom-2, dom-4 and dom-5 in one walk: no resources inside, no version, no label.
+// containedAlone judges dom-2, dom-4 and dom-5: no resources inside, no version, no label.
 func (v *validator) containedAlone(e element, r *rule) {
 	for c := range e.member("contained").items() {
-		for m := range c.items() {
-			switch {
-			case m.named("contained"):
-				v.broken(r, m)
-			case m.named("meta"):
-				v.containedMeta(m)
-			}
+		if inside := c.member("contained"); inside.present() {
+			v.broken(r, inside)
+		}
+		if meta := c.member("meta"); meta.present() {
+			v.containedMeta(meta)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,27 +32,31 @@ const (
 	null
 )
 
-// decoder builds the nodes of one body in a single pass.
+// decoder builds the nodes of one body in a single pass. A method that reads is told where, and says what the
+// place behind is; ok is false when err is set.
 type decoder struct {
 	body  []byte
-	pos   int
 	depth int
 	nodes []node
+	err   error
 }
 
 func (d *decoder) decode() error {
 	if !utf8.Valid(d.body) {
-		return d.fail(fault.CodeEncoding, firstInvalid(d.body))
+		d.fail(fault.CodeEncoding, firstInvalid(d.body))
+		return d.err
 	}
 	if strings.HasPrefix(string(d.body[:min(3, len(d.body))]), "\ufeff") {
-		return d.fail(fault.CodeEncoding, 0)
+		d.fail(fault.CodeEncoding, 0)
+		return d.err
 	}
-	d.space()
-	if err := d.value(node{}); err != nil {
-		return err
+	end, ok := d.value(d.space(0), name{})
+	if !ok {
+		return d.err
 	}
-	if d.space(); d.pos < len(d.body) {
-		return d.fail(fault.CodeSyntax, d.pos)
+	if end = d.space(end); end < len(d.body) {
+		d.fail(fault.CodeSyntax, end)
+		return d.err
 	}
 	if root := d.nodes[0]; root.kind != object {
 		return d.fault(fault.CodeStructure, int(root.start)).Wrap(errNoObject)
@@ -64,221 +67,204 @@ func (d *decoder) decode() error {
 // errNoObject: well-formed, and no resource.
 var errNoObject = errors.New("the body is not a JSON object")
 
-// fail names the place of a fault.
-func (d *decoder) fail(code fault.Code, offset int) error { return d.fault(code, offset) }
+// fail names the place of a fault. What it gives can be returned at once.
+func (d *decoder) fail(code fault.Code, offset int) (end int, ok bool) {
+	d.err = d.fault(code, offset)
+	return offset, false
+}
 
 func (d *decoder) fault(code fault.Code, offset int) *fault.Error {
 	line, col := place(d.body, min(offset, len(d.body)))
 	return fault.Of(code).At(fmt.Sprintf("%d:%d", line, col))
 }
 
-// peek is the next byte, 0 at the end. (A NUL in the text is no JSON anywhere, so they need no telling
+// at is the byte at i, 0 behind the end. (A NUL in the text is no JSON anywhere, so they need no telling
 // apart.)
-func (d *decoder) peek() byte {
-	if d.pos < len(d.body) {
-		return d.body[d.pos]
+func (d *decoder) at(i int) byte {
+	if i < len(d.body) {
+		return d.body[i]
 	}
 	return 0
 }
 
-func (d *decoder) space() {
-	if d.pos < len(d.body) && d.body[d.pos] > ' ' {
-		return
+// space passes white space, of which there is none in most places.
+func (d *decoder) space(i int) int {
+	if i < len(d.body) && d.body[i] > ' ' {
+		return i
 	}
-	d.skip()
+	return blank(d.body, i)
 }
 
-// skip passes white space, of which an indented text has much: eight blanks at a time.
-func (d *decoder) skip() {
-	const blanks = 0x2020202020202020
-	b, i := d.body, d.pos
-	for i < len(b) {
-		switch b[i] {
-		case ' ':
-			if i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:]) == blanks {
-				i += 8
-				continue
-			}
-			i++
-		case '\n', '\t', '\r':
-			i++
-		default:
-			d.pos = i
-			return
-		}
-	}
-	d.pos = i
+// name is that of a member as it stands in the text.
+type name struct {
+	start, end uint32 // between the quotes
+	escaped    bool
 }
 
-// value reads the value at pos into n, which brings its name.
-func (d *decoder) value(n node) error {
-	if len(d.nodes) == MaxNodes {
-		return d.fail(fault.CodeNodes, d.pos)
-	}
+// value reads the value at i, which has that name.
+func (d *decoder) value(i int, called name) (end int, ok bool) {
 	at := len(d.nodes)
-	n.start = uint32(d.pos)
-	d.nodes = append(d.nodes, n)
-	k, escaped, err := d.content(at)
-	if err != nil {
-		return err
+	if at == MaxNodes {
+		return d.fail(fault.CodeNodes, i)
 	}
-	done := &d.nodes[at]
-	done.kind, done.escaped, done.end, done.next = k, escaped, uint32(d.pos), uint32(len(d.nodes))
-	return nil
-}
-
-func (d *decoder) content(at int) (k kind, escaped bool, err error) {
-	switch c := d.peek(); c {
-	case '{':
-		if err = d.enter(); err == nil {
-			err = d.object(at)
-		}
-		d.depth--
-		return object, false, err
-	case '[':
-		if err = d.enter(); err == nil {
-			err = d.array()
-		}
-		d.depth--
-		return array, false, err
+	d.nodes = append(d.nodes, node{keyStart: called.start, keyEnd: called.end, keyEscaped: called.escaped, start: uint32(i)})
+	k, escaped := absent, false
+	switch d.at(i) {
 	case '"':
-		escaped, err = d.string()
-		return str, escaped, err
+		k = str
+		end, escaped, ok = d.string(i)
+	case '{':
+		k = object
+		end, ok = d.object(i, at)
+	case '[':
+		k = array
+		end, ok = d.array(i)
 	case 't':
-		return boolean, false, d.word("true")
+		k = boolean
+		end, ok = d.word(i, "true")
 	case 'f':
-		return boolean, false, d.word("false")
+		k = boolean
+		end, ok = d.word(i, "false")
 	case 'n':
-		return null, false, d.word("null")
+		k = null
+		end, ok = d.word(i, "null")
 	default:
-		if c == '-' || isDigit(c) {
-			return number, false, d.number()
-		}
-		return 0, false, d.fail(fault.CodeSyntax, d.pos)
+		k = number
+		end, ok = d.number(i)
 	}
+	n := &d.nodes[at]
+	n.kind, n.escaped, n.end, n.next = k, escaped, uint32(end), uint32(len(d.nodes))
+	return end, ok
 }
 
-func (d *decoder) enter() error {
+// enter goes behind an opening bracket.
+func (d *decoder) enter(i int) (end int, ok bool) {
 	if d.depth++; d.depth > MaxDepth {
-		return d.fail(fault.CodeDepth, d.pos)
+		return d.fail(fault.CodeDepth, i)
 	}
-	d.pos++
-	d.space()
-	return nil
+	return d.space(i + 1), true
 }
 
-func (d *decoder) object(at int) error {
-	if d.peek() == '}' {
-		d.pos++
-		return nil
+func (d *decoder) leave(i int) (end int, ok bool) {
+	d.depth--
+	return i + 1, true
+}
+
+// object reads the object at i, whose own node is at.
+func (d *decoder) object(i, at int) (end int, ok bool) {
+	if i, ok = d.enter(i); !ok {
+		return i, false
+	}
+	if d.at(i) == '}' {
+		return d.leave(i)
 	}
 	var given names
 	for {
-		i := len(d.nodes)
-		if err := d.member(); err != nil {
-			return err
+		if i, ok = d.member(i, at, &given); !ok {
+			return i, false
 		}
-		if d.again(&given, at, i) {
-			return d.fail(fault.CodeDuplicateKey, int(d.nodes[i].keyStart)-1)
-		}
-		switch d.space(); d.peek() {
+		switch i = d.space(i); d.at(i) {
 		case ',':
-			d.pos++
-			d.space()
+			i = d.space(i + 1)
 		case '}':
-			d.pos++
-			return nil
+			return d.leave(i)
 		default:
-			return d.fail(fault.CodeSyntax, d.pos)
+			return d.fail(fault.CodeSyntax, i)
 		}
 	}
 }
 
-func (d *decoder) member() error {
-	if d.peek() != '"' {
-		return d.fail(fault.CodeSyntax, d.pos)
+// member reads a name and its value.
+func (d *decoder) member(i, at int, given *names) (end int, ok bool) {
+	if d.at(i) != '"' {
+		return d.fail(fault.CodeSyntax, i)
 	}
-	n := node{keyStart: uint32(d.pos + 1)}
-	var err error
-	if n.keyEscaped, err = d.string(); err != nil {
-		return err
+	end, escaped, ok := d.string(i)
+	if !ok {
+		return end, false
 	}
-	n.keyEnd = uint32(d.pos - 1)
-	if d.space(); d.peek() != ':' {
-		return d.fail(fault.CodeSyntax, d.pos)
+	key := d.body[i+1 : end-1]
+	called := name{uint32(i + 1), uint32(end - 1), escaped}
+	if escaped {
+		key = unescape(key)
 	}
-	d.pos++
-	d.space()
-	return d.value(n)
+	if d.again(given, at, key) {
+		return d.fail(fault.CodeDuplicateKey, i)
+	}
+	if end = d.space(end); d.at(end) != ':' {
+		return d.fail(fault.CodeSyntax, end)
+	}
+	return d.value(d.space(end+1), called)
 }
 
-func (d *decoder) array() error {
-	if d.peek() == ']' {
-		d.pos++
-		return nil
+func (d *decoder) array(i int) (end int, ok bool) {
+	if i, ok = d.enter(i); !ok {
+		return i, false
+	}
+	if d.at(i) == ']' {
+		return d.leave(i)
 	}
 	for {
-		if err := d.value(node{}); err != nil {
-			return err
+		if i, ok = d.value(i, name{}); !ok {
+			return i, false
 		}
-		switch d.space(); d.peek() {
+		switch i = d.space(i); d.at(i) {
 		case ',':
-			d.pos++
-			d.space()
+			i = d.space(i + 1)
 		case ']':
-			d.pos++
-			return nil
+			return d.leave(i)
 		default:
-			return d.fail(fault.CodeSyntax, d.pos)
+			return d.fail(fault.CodeSyntax, i)
 		}
 	}
 }
 
-func (d *decoder) word(w string) error {
-	if end := d.pos + len(w); end <= len(d.body) && string(d.body[d.pos:end]) == w {
-		d.pos = end
-		return nil
+func (d *decoder) word(i int, w string) (end int, ok bool) {
+	if end = i + len(w); end <= len(d.body) && string(d.body[i:end]) == w {
+		return end, true
 	}
-	return d.fail(fault.CodeSyntax, d.pos)
+	return d.fail(fault.CodeSyntax, i)
 }
 
 // number reads the grammar of RFC 8259 §6.
-func (d *decoder) number() error {
-	if d.peek() == '-' {
-		d.pos++
+func (d *decoder) number(i int) (end int, ok bool) {
+	if d.at(i) == '-' {
+		i++
 	}
-	switch c := d.peek(); {
-	case c == '0':
-		d.pos++
-	case isDigit(c):
-		d.digits()
+	switch whole := d.digits(i); {
+	case whole == i:
+		return d.fail(fault.CodeSyntax, i)
+	case d.at(i) == '0':
+		i++ // and no digit behind it
 	default:
-		return d.fail(fault.CodeSyntax, d.pos)
+		i = whole
 	}
-	if d.peek() == '.' {
-		d.pos++
-		if !d.digits() {
-			return d.fail(fault.CodeSyntax, d.pos)
+	if d.at(i) == '.' {
+		fraction := d.digits(i + 1)
+		if fraction == i+1 {
+			return d.fail(fault.CodeSyntax, fraction)
 		}
+		i = fraction
 	}
-	if c := d.peek(); c == 'e' || c == 'E' {
-		d.pos++
-		if c = d.peek(); c == '+' || c == '-' {
-			d.pos++
-		}
-		if !d.digits() {
-			return d.fail(fault.CodeSyntax, d.pos)
-		}
+	if c := d.at(i); c != 'e' && c != 'E' {
+		return i, true
 	}
-	return nil
+	i++
+	if c := d.at(i); c == '+' || c == '-' {
+		i++
+	}
+	if end = d.digits(i); end == i {
+		return d.fail(fault.CodeSyntax, i)
+	}
+	return end, true
 }
 
-func (d *decoder) digits() bool {
-	start := d.pos
-	for isDigit(d.peek()) {
-		d.pos++
+// digits is the place behind the digits at i.
+func (d *decoder) digits(i int) int {
+	for isDigit(d.at(i)) {
+		i++
 	}
-	return d.pos > start
+	return i
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -293,12 +279,11 @@ type names struct {
 // many is the number of names from which a map beats comparing pairs.
 const many = 24
 
-// again reports whether the object at gives the name of its member i for the second time, also when an
-// escape hides it.
-func (d *decoder) again(n *names, at, i int) bool {
-	key := d.key(i)
+// again reports whether the object at gives a name for the second time, also when an escape hides it. Its
+// members so far are the nodes behind it.
+func (d *decoder) again(n *names, at int, key []byte) bool {
 	if n.count++; n.count >= many {
-		return d.againOfMany(n, at, i, key)
+		return d.againOfMany(n, at, key)
 	}
 	mark := uint64(1)
 	if len(key) > 0 {
@@ -308,7 +293,7 @@ func (d *decoder) again(n *names, at, i int) bool {
 		n.marks |= mark
 		return false
 	}
-	for j := at + 1; j < i; j = int(d.nodes[j].next) {
+	for j := at + 1; j < len(d.nodes); j = int(d.nodes[j].next) {
 		if string(d.key(j)) == string(key) {
 			return true
 		}
@@ -316,10 +301,10 @@ func (d *decoder) again(n *names, at, i int) bool {
 	return false
 }
 
-func (d *decoder) againOfMany(n *names, at, i int, key []byte) bool {
+func (d *decoder) againOfMany(n *names, at int, key []byte) bool {
 	if n.all == nil {
 		n.all = make(map[string]struct{}, 2*many)
-		for j := at + 1; j < i; j = int(d.nodes[j].next) {
+		for j := at + 1; j < len(d.nodes); j = int(d.nodes[j].next) {
 			n.all[string(d.key(j))] = struct{}{}
 		}
 	}

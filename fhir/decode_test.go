@@ -72,6 +72,8 @@ func TestDecode(t *testing.T) {
 		{"a name twice", `{"a":1,"a":2}`, fault.CodeDuplicateKey, "1:8"},
 		{"a name twice, hidden by an escape", `{"status":1,"st\u0061tus":2}`, fault.CodeDuplicateKey, "1:13"},
 		{"a name twice, deep inside", "{\"a\":[{\"b\":1,\n\"b\":1}]}", fault.CodeDuplicateKey, "2:1"},
+		{"a name twice, and no value", `{"a":1,"a":@}`, fault.CodeDuplicateKey, "1:8"},
+		{"a name twice, and no colon", `{"a":1,"a"}`, fault.CodeDuplicateKey, "1:8"},
 		{"a name twice among many", "{" + members(100) + `,"m7":0}`, fault.CodeDuplicateKey, "1:792"},
 
 		{"64 levels", nested(64), "", ""},

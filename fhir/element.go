@@ -41,12 +41,17 @@ func (e element) name() string {
 	if !e.present() {
 		return ""
 	}
+	return string(e.key())
+}
+
+// key is name as bytes, without a copy where it has no escape, of an element that is there.
+func (e element) key() []byte {
 	n := e.node()
 	key := e.doc.body[n.keyStart:n.keyEnd]
 	if n.keyEscaped {
-		return string(unescape(key))
+		return unescape(key)
 	}
-	return string(key)
+	return key
 }
 
 // named compares the member's name without making a string of it.
@@ -88,16 +93,20 @@ func (e element) words() string {
 
 // inner is text as bytes, without a copy where the string has no escape. Nobody may change it.
 func (e element) inner() []byte {
-	switch e.kind() {
+	if e.doc == nil {
+		return nil
+	}
+	n := e.node()
+	raw := e.doc.body[n.start:n.end:n.end]
+	switch n.kind {
 	case str:
-		n := e.node()
-		inner := e.doc.body[n.start+1 : n.end-1 : n.end-1]
+		raw = raw[1 : len(raw)-1]
 		if n.escaped {
-			return unescape(inner)
+			return unescape(raw)
 		}
-		return inner
+		return raw
 	case number, boolean:
-		return e.raw()
+		return raw
 	}
 	return nil
 }
@@ -149,8 +158,11 @@ func (e element) member(name string) element {
 	if e.kind() != object {
 		return element{}
 	}
-	end := e.node().next
-	for i := e.at + 1; i < end; i = e.doc.nodes[i].next {
+	nodes := e.doc.nodes
+	for i, end := e.at+1, nodes[e.at].next; i < end; i = nodes[i].next {
+		if n := &nodes[i]; int(n.keyEnd-n.keyStart) != len(name) && !n.keyEscaped {
+			continue // as most names
+		}
 		if m := (element{e.doc, i}); m.named(name) {
 			return m
 		}
@@ -161,11 +173,7 @@ func (e element) member(name string) element {
 // choice finds the one value[x] that is given: the member called name followed by a type.
 func (e element) choice(name string) element {
 	for m := range e.items() {
-		n := m.node()
-		k := e.doc.body[n.keyStart:n.keyEnd]
-		if n.keyEscaped {
-			k = unescape(k)
-		}
+		k := m.key()
 		if len(k) > len(name) && string(k[:len(name)]) == name && k[len(name)] >= 'A' && k[len(name)] <= 'Z' {
 			return m
 		}

@@ -2,9 +2,9 @@ package fhir
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"strconv"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -150,6 +150,13 @@ func (p primitive) leads(e element) bool {
 
 // holdsSpace: white space of Unicode anywhere, which no URI has (RFC 3986 §2), though \S of some matches it.
 func holdsSpace(v []byte) bool {
+	for len(v) >= 8 {
+		w := binary.LittleEndian.Uint64(v)
+		if ((w-ones*(' '+1))|w)&highs != 0 {
+			break // one of the eight may be a space, or is beyond ASCII
+		}
+		v = v[8:]
+	}
 	for _, c := range v {
 		if c >= utf8.RuneSelf {
 			return bytes.IndexFunc(v, unicode.IsSpace) >= 0
@@ -289,7 +296,16 @@ func isDate(v []byte) bool {
 }
 
 func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
 }
 
 // isDateTime: a date, or a day with a time and a zone.

@@ -11,15 +11,7 @@ import (
 // reference leads to a type that its element allows and that it says itself. Nothing is fetched: what the
 // text names is what counts.
 func (v *validator) reference(e element, targets set) {
-	var ref, said element
-	for m := range e.items() {
-		switch {
-		case m.named("reference"):
-			ref = m
-		case m.named("type"):
-			said = m
-		}
-	}
+	ref, said := e.member("reference"), e.member("type")
 	text := ref.inner()
 	if !wholeURN(text) {
 		v.fail(fault.CodeValue, ref, "")
@@ -53,14 +45,6 @@ func (v *validator) said(said element, found *typeDef) bool {
 func (v *validator) typeNamed(said element) *typeDef {
 	name := said.inner()
 	return resourceNamed(name[bytes.LastIndexByte(name, '/')+1:])
-}
-
-// resourceNamed is the type of a resource, nil when R4 has none of that name.
-func resourceNamed(name []byte) *typeDef {
-	if def := types()[string(name)]; resourceType(def) {
-		return def
-	}
-	return nil
 }
 
 // leadsTo is the type of what a reference leads to, nil when neither its text nor its Bundle says. ok is false

@@ -5,7 +5,8 @@ import "strings"
 // rule is one constraint of the specification, under its own key. Exactly one of holds and judge is set.
 type rule struct {
 	key, text string
-	when      []string                         // of a type's rule: it holds when none of these elements is there; nil = always judged
+	when      []string                         // of a type's rule: it holds when none of these elements is there; nil = whatever is there
+	unless    []string                         // likewise: it holds when one of these is there
 	holds     func(element) bool               // false: broken at the element
 	judge     func(*validator, element, *rule) // reports by itself, where one element has several faults
 }
@@ -16,9 +17,10 @@ const ucum = "http://unitsofmeasure.org"
 // key twice. ele-1, ext-1 and ref-1 are judged where elements, extensions and references are.
 func rules() map[string]*rule {
 	all := map[string]*rule{}
-	add := func(name, text string, holds func(element) bool, when ...string) {
+	add := func(name, text string, holds func(element) bool, when ...string) *rule {
 		key := name[strings.LastIndexByte(name, ' ')+1:]
 		all[name] = &rule{key: key, text: text, holds: holds, when: when}
+		return all[name]
 	}
 	quantityRules(add)
 	timingRules(add)
@@ -37,11 +39,18 @@ func rules() map[string]*rule {
 }
 
 // adder names a rule, says it in words, and gives what must hold when one of some elements is there.
-type adder func(name, text string, holds func(element) bool, when ...string)
+type adder func(name, text string, holds func(element) bool, when ...string) *rule
 
-// implies: if the first is there, so is one of the others.
-func implies(if1 string, then ...string) func(element) bool {
-	return func(e element) bool { return !e.has(if1) || e.hasAny(then...) }
+// implies adds: if the first is there, so is the other. The sets of what is there answer that, but for an element
+// of which it is asked alone.
+func (add adder) implies(name, text, first, then string) {
+	holds := func(e element) bool { return !e.has(first) || e.has(then) }
+	add(name, text, holds, first).unless = []string{then}
+}
+
+// anyOf adds: one of these is there.
+func (add adder) anyOf(name, text string, names ...string) {
+	add(name, text, func(e element) bool { return e.hasAny(names...) }).unless = names
 }
 
 // not: not both are there.
@@ -49,13 +58,18 @@ func notBoth(a, b string) func(element) bool {
 	return func(e element) bool { return !e.has(a) || !e.has(b) }
 }
 
-func anyOf(names ...string) func(element) bool {
-	return func(e element) bool { return e.hasAny(names...) }
-}
-
 // has reports whether a member is there, or what stands for it: the extensions of a primitive.
 func (e element) has(name string) bool {
-	return e.member(name).present() || e.member("_"+name).present()
+	for m := range e.items() {
+		key := m.key()
+		if len(key) == len(name)+1 && key[0] == '_' {
+			key = key[1:]
+		}
+		if string(key) == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (e element) hasAny(names ...string) bool {
@@ -87,7 +101,7 @@ func (e element) coded(system string, codes ...string) bool {
 }
 
 func quantityRules(add adder) {
-	add("qty-3", "If there is a code for the unit, there is a system.", implies("code", "system"), "code")
+	add.implies("qty-3", "If there is a code for the unit, there is a system.", "code", "system")
 	add("sqty-1", "A simple quantity has no comparator.", func(e element) bool { return !e.has("comparator") }, "comparator")
 	add("drt-1", "A duration with a code has a value, and its system is UCUM.", func(e element) bool {
 		return !e.has("code") || e.has("value") && e.member("system").is(ucum)
@@ -114,13 +128,13 @@ func quantityRules(add adder) {
 }
 
 func timingRules(add adder) {
-	add("tim-1", "If there is a duration, there is its unit.", implies("duration", "durationUnit"), "duration")
-	add("tim-2", "If there is a period, there is its unit.", implies("period", "periodUnit"), "period")
+	add.implies("tim-1", "If there is a duration, there is its unit.", "duration", "durationUnit")
+	add.implies("tim-2", "If there is a period, there is its unit.", "period", "periodUnit")
 	add("tim-4", "A duration is not negative.", func(e element) bool { return !negative(e.member("duration")) }, "duration")
 	add("tim-5", "A period is not negative.", func(e element) bool { return !negative(e.member("period")) }, "period")
-	add("tim-6", "If there is a periodMax, there is a period.", implies("periodMax", "period"), "periodMax")
-	add("tim-7", "If there is a durationMax, there is a duration.", implies("durationMax", "duration"), "durationMax")
-	add("tim-8", "If there is a countMax, there is a count.", implies("countMax", "count"), "countMax")
+	add.implies("tim-6", "If there is a periodMax, there is a period.", "periodMax", "period")
+	add.implies("tim-7", "If there is a durationMax, there is a duration.", "durationMax", "duration")
+	add.implies("tim-8", "If there is a countMax, there is a count.", "countMax", "count")
 	add("tim-9", "If there is an offset, there is a when that is not a meal itself.", func(e element) bool {
 		if !e.has("offset") {
 			return true
@@ -140,14 +154,14 @@ func timingRules(add adder) {
 }
 
 func dataTypeRules(add adder) {
-	add("cpt-2", "A contact point with a value has a system.", implies("value", "system"), "value")
-	add("att-1", "An attachment with data has a contentType.", implies("data", "contentType"), "data")
-	add("exp-1", "An expression has its text or a reference.", anyOf("expression", "reference"))
+	add.implies("cpt-2", "A contact point with a value has a system.", "value", "system")
+	add.implies("att-1", "An attachment with data has a contentType.", "data", "contentType")
+	add.anyOf("exp-1", "An expression has its text or a reference.", "expression", "reference")
 	exactlyOne := func(e element) bool { return e.has("path") != e.has("searchParam") }
 	add("drq-1", "There is either a path or a searchParam.", exactlyOne)
 	add("drq-2", "There is either a path or a searchParam.", exactlyOne)
 	add("trd-1", "A trigger has a timing or data, not both.", func(e element) bool { return !e.has("data") || !e.hasChoice("timing") }, "data")
-	add("trd-2", "A trigger has a condition only with data.", implies("condition", "data"), "condition")
+	add.implies("trd-2", "A trigger has a condition only with data.", "condition", "data")
 	add("trd-3", "A named event has a name, a periodic one a timing, a data event data.", func(e element) bool {
 		kind := e.member("type").text()
 		switch {
@@ -176,8 +190,8 @@ func resourceRules(add adder) {
 		}
 		return n == 1
 	})
-	add("pat-1", "A contact has details, or a reference to an organization.", anyOf("name", "telecom", "address", "organization"))
-	add("org-1", "An organization has a name or an identifier.", anyOf("name", "identifier"))
+	add.anyOf("pat-1", "A contact has details, or a reference to an organization.", "name", "telecom", "address", "organization")
+	add.anyOf("org-1", "An organization has a name or an identifier.", "name", "identifier")
 	notHome := func(e element) bool { return !e.member("use").is("home") }
 	add("org-2", "An address of an organization is nobody's home.", notHome)
 	add("org-3", "A telecom of an organization is nobody's home.", notHome)
@@ -190,8 +204,8 @@ func resourceRules(add adder) {
 	add("ait-2", "There is no clinicalStatus when it was entered in error.", func(e element) bool {
 		return !e.has("clinicalStatus") || !e.member("verificationStatus").coded(allergy, "entered-in-error")
 	}, "clinicalStatus")
-	add("con-1", "A stage has a summary or an assessment.", anyOf("summary", "assessment"))
-	add("con-2", "Evidence has a code or a detail.", anyOf("code", "detail"))
+	add.anyOf("con-1", "A stage has a summary or an assessment.", "summary", "assessment")
+	add.anyOf("con-2", "Evidence has a code or a detail.", "code", "detail")
 	add("con-4", "An abated condition is inactive, resolved or in remission.", func(e element) bool {
 		return !e.hasChoice("abatement") || e.member("clinicalStatus").coded(
 			"http://terminology.hl7.org/CodeSystem/condition-clinical", "resolved", "remission", "inactive")
@@ -200,13 +214,13 @@ func resourceRules(add adder) {
 		return !e.has("clinicalStatus") || !e.member("verificationStatus").coded(condition, "entered-in-error")
 	}, "clinicalStatus")
 	add("sev-1", "An entity has a name or a query, not both.", notBoth("name", "query"), "query")
-	add("ppc-1", "A consent has a policy or a policyRule.", anyOf("policy", "policyRule"))
+	add.anyOf("ppc-1", "A consent has a policy or a policyRule.", "policy", "policyRule")
 	// R4 states these with the system 'something'; by the letter no consent breaks them.
 	for key, code := range map[string]string{"ppc-2": "patient-privacy", "ppc-3": "research", "ppc-4": "adr", "ppc-5": "treatment"} {
 		add(key, "A consent of this scope has a patient.", func(e element) bool {
 			return e.has("patient") || !e.member("scope").coded("something", code)
 		})
 	}
-	add("cmp-1", "A section has text, entries or sections.", anyOf("text", "entry", "section"))
+	add.anyOf("cmp-1", "A section has text, entries or sections.", "text", "entry", "section")
 	add("cmp-2", "A section with entries has no emptyReason.", notBoth("emptyReason", "entry"), "emptyReason")
 }

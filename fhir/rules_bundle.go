@@ -1,7 +1,7 @@
 package fhir
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -33,9 +33,9 @@ func bundleRules(add adder) {
 		}
 		return !anyEntry(e, "response")
 	}, "entry")
-	add("bdl-5", "An entry has a resource, a request or a response.", anyOf("resource", "request", "response"))
+	add.anyOf("bdl-5", "An entry has a resource, a request or a response.", "resource", "request", "response")
 	add("bdl-8", "A fullUrl does not name a version.", func(e element) bool {
-		return !strings.Contains(e.member("fullUrl").text(), "/_history/")
+		return !bytes.Contains(e.member("fullUrl").inner(), []byte("/_history/"))
 	}, "fullUrl")
 	add("bdl-9", "A document has an identifier with a system and a value.", func(e element) bool {
 		id := e.member("identifier")
@@ -80,21 +80,50 @@ func everyEntry(bundle element, name string) bool {
 // fullURLs judges what references lead to: absolute (R4 §2.36.4), and one resource for each (several versions
 // of one may share theirs).
 func (v *validator) fullURLs(bundle element, r *rule) {
-	seen := map[[2]string]struct{}{}
+	entries := bundle.member("entry")
+	given := versions{seen: make(map[string]element, entries.count())}
 	history := bundle.member("type").is("history")
-	for entry := range bundle.member("entry").items() {
+	for entry := range entries.items() {
 		url := entry.member("fullUrl")
 		if url.kind() != str {
 			continue
 		}
-		if !absolute(url.text()) || url.is("urn:uuid:") {
+		text := url.text()
+		if !absolute(text) || text == "urn:uuid:" {
 			v.fail(fault.CodeValue, url, "")
 		}
-		key := [2]string{url.text(), entry.get("resource", "meta", "versionId").text()}
-		if _, twice := seen[key]; twice && !history {
+		if !history && given.again(text, entry) {
 			v.broken(r, url)
 		}
-		seen[key] = struct{}{}
 	}
 	v.included(bundle)
 }
+
+// versions are the names of the entries so far. Few names are given twice, so what version an entry has is looked
+// for when its name is.
+type versions struct {
+	seen map[string]element // the first entry of a name, absent when its version is in all
+	all  map[[2]string]struct{}
+}
+
+// again reports whether an entry of that name and version was there before.
+func (s *versions) again(name string, entry element) bool {
+	first, twice := s.seen[name]
+	if !twice {
+		s.seen[name] = entry
+		return false
+	}
+	if s.all == nil {
+		s.all = map[[2]string]struct{}{}
+	}
+	if first.present() {
+		s.all[[2]string{name, versionOf(first)}] = struct{}{}
+		s.seen[name] = element{}
+	}
+	key := [2]string{name, versionOf(entry)}
+	_, twice = s.all[key]
+	s.all[key] = struct{}{}
+	return twice
+}
+
+func versionOf(entry element) string { return entry.get("resource", "meta", "versionId").text() }

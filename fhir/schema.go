@@ -13,21 +13,26 @@ type typeDef struct {
 	name     string
 	resource bool              // carries resourceType
 	members  map[string]member // by JSON property name, choices spelled out
-	lookup   lookup            // the same, for the walk
+	lookup   lookup[property]  // the same, for the walk
 	elements []elementDef
 	required uint64 // bit set of elements
 	rules    []bound
 }
 
-// bound is a rule of a type, and the elements without which it holds anyway.
+// bound is a rule of a type, and the elements by which it is known to hold without being asked.
 type bound struct {
 	*rule
-	trigger uint64 // bit set; 0: always judged
+	trigger uint64 // bit set of rule.when; 0: whatever is there
+	spared  uint64 // bit set of rule.unless
+}
+
+// holdsFor reports whether the rule holds because of which elements are there.
+func (b *bound) holdsFor(seen uint64) bool {
+	return b.spared&seen != 0 || b.trigger != 0 && b.trigger&seen == 0
 }
 
 // elementDef is what FHIR calls an element; a choice is one element with several members.
 type elementDef struct {
-	name     string // as in FHIRPath, without [x]
 	choice   bool
 	many     bool
 	modifier bool                   // modifierExtension
@@ -35,10 +40,11 @@ type elementDef struct {
 	bare     bool                   // no FHIR type of its own, but an attribute in XML: it has no extensions
 	unique   bool                   // an element's id
 	codes    set                    // required binding of a code, nil if none
-	systems  map[string]set         // required binding of a Coding or CodeableConcept: codes by system
-	targets  set                    // what a Reference may lead to, nil for anything
 	form     func(text []byte) bool // of codes that cannot be listed (units: in a CodeableConcept), nil if none
 	rules    []*rule
+	systems  map[string]set // required binding of a Coding or CodeableConcept: codes by system
+	targets  set            // what a Reference may lead to, nil for anything
+	name     string         // as in FHIRPath, without [x]
 }
 
 type set map[string]struct{}
@@ -66,16 +72,46 @@ type member struct {
 func (m member) simple() bool   { return m.primitive != noPrimitive }
 func (m member) resource() bool { return m.primitive == noPrimitive && m.def == nil }
 
+// property is a member as it is called in a document, by its name or as what stands under a primitive, with all
+// that the walk asks about it.
+type property struct {
+	primitive primitive
+	under     bool     // _name
+	def       *typeDef // as in member
+	of        *elementDef
+	bit       uint64 // what it adds to the set of elements that are there
+}
+
+func (p *property) simple() bool { return p.primitive != noPrimitive }
+
 // table is made once, when the first document is judged, and then only read. (Not a sync.OnceValue: the
 // rules in it lead back to types, which an initialiser must not.)
 var table struct {
-	once  sync.Once
-	types map[string]*typeDef
+	once      sync.Once
+	types     map[string]*typeDef
+	resources lookup[*typeDef] // those that can stand for themselves
 }
 
 func types() map[string]*typeDef {
-	table.once.Do(func() { table.types = parseTypes(definitions.Text()) })
+	table.once.Do(func() {
+		table.types = parseTypes(definitions.Text())
+		table.resources = newLookup[*typeDef](150)
+		for name, def := range table.types {
+			if resourceType(def) {
+				table.resources.put(name, def)
+			}
+		}
+	})
 	return table.types
+}
+
+// resourceNamed is the type of a resource, nil when R4 has none of that name.
+func resourceNamed(name []byte) *typeDef {
+	types()
+	if found := table.resources.find(name); found != nil {
+		return *found
+	}
+	return nil
 }
 
 // parseTypes reads the notation that package definitions explains. A parent stands before its children.
@@ -90,7 +126,7 @@ func parseTypes(text string) map[string]*typeDef {
 	registry := rules()
 	var current *typeDef
 	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
+		fields := strings.Split(strings.TrimSpace(line), " ")
 		if line[0] == ' ' {
 			current.add(all, fields, registry)
 			continue
@@ -114,10 +150,30 @@ func parseTypes(text string) map[string]*typeDef {
 
 // finish makes what the walk uses of what was read.
 func (t *typeDef) finish() {
-	t.lookup = newLookup(t.members)
+	n := len(t.members)
+	for _, m := range t.members {
+		if m.simple() {
+			n++
+		}
+	}
+	t.lookup = newLookup[property](n)
+	for name, m := range t.members {
+		p := property{m.primitive, false, m.def, &t.elements[m.element], 1 << m.element}
+		t.lookup.put(name, p)
+		if m.simple() && !p.of.bare {
+			p.under = true
+			if m.primitive == pXHTML {
+				p.bit = 0 // its extensions stand for nothing
+			}
+			t.lookup.put("_"+name, p)
+		}
+	}
 	for i := range t.rules {
 		for _, name := range t.rules[i].when {
 			t.rules[i].trigger |= t.bit(name)
+		}
+		for _, name := range t.rules[i].unless {
+			t.rules[i].spared |= t.bit(name)
 		}
 	}
 }

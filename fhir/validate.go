@@ -86,8 +86,8 @@ func (v *validator) typed(e element) {
 		v.fail(fault.CodeStructure, name, "")
 		return
 	}
-	def := types()[string(name.inner())]
-	if !resourceType(def) {
+	def := resourceNamed(name.inner())
+	if def == nil {
 		v.fail(fault.CodeResourceType, name, "")
 		return
 	}
@@ -119,30 +119,27 @@ func (v *validator) content(e element, def *typeDef, valued bool) {
 	var seen uint64
 	children := 0
 	typed := !def.resource // whether resourceType is behind us
-	for i, end := e.at+1, e.node().next; i < end; i = v.doc.nodes[i].next {
+	nodes := v.doc.nodes
+	for i, end := e.at+1, nodes[e.at].next; i < end; i = nodes[i].next {
 		if v.full() {
 			return
 		}
 		m := element{v.doc, i}
 		children++
-		if !typed && m.named("resourceType") {
-			typed = true
-			continue
-		}
-		found, under, ok := def.member(m)
-		if !ok {
+		found := def.lookup.find(m.key())
+		if found == nil {
+			if !typed && m.named("resourceType") {
+				typed = true
+				continue
+			}
 			v.fail(fault.CodeUnknown, m, "")
 			continue
 		}
-		bit := uint64(1) << found.element
-		of := &def.elements[found.element]
-		if seen&bit != 0 && of.choice && v.doubled(e, m, def, found.element) {
+		if seen&found.bit != 0 && found.of.choice && v.doubled(e, m, def, found.of) {
 			v.fail(fault.CodeStructure, m, "")
 		}
-		if !under || found.primitive != pXHTML { // whose extensions stand for nothing
-			seen |= bit
-		}
-		v.member(e, m, found, of, under)
+		seen |= found.bit
+		v.member(e, m, found)
 	}
 	if children == 0 {
 		v.fail(fault.CodeStructure, e, "")
@@ -150,8 +147,8 @@ func (v *validator) content(e element, def *typeDef, valued bool) {
 	}
 	v.missing(e, def, def.required&^seen)
 	v.everywhere(e, def, seen, valued)
-	for _, r := range def.rules {
-		if r.trigger == 0 || r.trigger&seen != 0 {
+	for i := range def.rules {
+		if r := &def.rules[i]; !r.holdsFor(seen) {
 			v.apply(r.rule, e)
 		}
 	}
@@ -169,30 +166,16 @@ func (v *validator) everywhere(e element, def *typeDef, seen uint64, valued bool
 	}
 }
 
-// member finds what a property of a type is. under is true for the _name of a primitive.
-func (t *typeDef) member(m element) (found member, under, ok bool) {
-	n := m.node()
-	key := m.doc.body[n.keyStart:n.keyEnd]
-	if n.keyEscaped {
-		key = unescape(key)
-	}
-	if found, ok = t.lookup.find(key); ok || len(key) == 0 || key[0] != '_' {
-		return found, false, ok
-	}
-	found, ok = t.lookup.find(key[1:])
-	return found, true, ok && found.simple() && !t.elements[found.element].bare
-}
-
 // doubled reports whether the choice that m belongs to was given before m with another type. m and
 // its own _m are one.
-func (v *validator) doubled(e, m element, def *typeDef, index int) bool {
+func (v *validator) doubled(e, m element, def *typeDef, choice *elementDef) bool {
 	own := bytes.TrimPrefix([]byte(m.name()), []byte("_"))
 	for other := range e.items() {
 		if other.at == m.at {
 			return false
 		}
-		found, _, ok := def.member(other)
-		if ok && found.element == index && string(bytes.TrimPrefix([]byte(other.name()), []byte("_"))) != string(own) {
+		found := def.lookup.find(other.key())
+		if found != nil && found.of == choice && string(bytes.TrimPrefix([]byte(other.name()), []byte("_"))) != string(own) {
 			return true
 		}
 	}
@@ -208,17 +191,17 @@ func (v *validator) missing(e element, def *typeDef, bits uint64) {
 }
 
 // member judges one property: one value or an array of them, as its cardinality has it.
-func (v *validator) member(parent, m element, found member, def *elementDef, under bool) {
-	if def.modifier {
+func (v *validator) member(parent, m element, found *property) {
+	if found.of.modifier {
 		v.fail(fault.CodeModifier, m, "")
 		return
 	}
-	if !def.many {
-		if under {
+	if !found.of.many {
+		if found.under {
 			v.under(m, found, onlyID(m) && isValue(parent.member(partnerOf(m.name()))))
 			return
 		}
-		v.value(m, found, def)
+		v.value(m, found)
 		return
 	}
 	if m.kind() != array || m.node().next == m.at+1 {
@@ -226,11 +209,11 @@ func (v *validator) member(parent, m element, found member, def *elementDef, und
 		return
 	}
 	if found.simple() {
-		v.pairs(parent, m, found, def, under)
+		v.pairs(parent, m, found)
 		return
 	}
 	for i, end := m.at+1, m.node().next; i < end && !v.full(); i = v.doc.nodes[i].next {
-		v.value(element{v.doc, i}, found, def)
+		v.value(element{v.doc, i}, found)
 	}
 }
 
@@ -243,16 +226,16 @@ func isValue(e element) bool { return e.present() && e.kind() != null }
 
 // pairs judges an array of primitives, or of their extensions: a null holds the place of a value
 // that only the partner array has (R4 §2.6.2.3). Extensions that are all null are none.
-func (v *validator) pairs(parent, m element, found member, def *elementDef, under bool) {
+func (v *validator) pairs(parent, m element, found *property) {
 	var twins partner
-	nulls := under
+	nulls := found.under
 	for index, i := 0, m.at+1; i < m.node().next && !v.full(); index, i = index+1, v.doc.nodes[i].next {
 		switch item := (element{v.doc, i}); {
-		case item.kind() != null && under:
+		case item.kind() != null && found.under:
 			v.under(item, found, onlyID(item) && twins.has(parent, m, index))
 			nulls = false
 		case item.kind() != null:
-			v.value(item, found, def)
+			v.value(item, found)
 		case !twins.has(parent, m, index):
 			v.fail(fault.CodeStructure, item, "")
 			nulls = false
@@ -293,7 +276,7 @@ func partnerOf(name string) string {
 }
 
 // under judges what a primitive has besides its value: id and extensions. XHTML has no extensions.
-func (v *validator) under(e element, found member, valued bool) {
+func (v *validator) under(e element, found *property, valued bool) {
 	v.content(e, types()["Element"], valued)
 	if x := e.member("extension"); found.primitive == pXHTML && x.present() {
 		v.fail(fault.CodeUnknown, x, "")
@@ -301,14 +284,14 @@ func (v *validator) under(e element, found member, valued bool) {
 }
 
 // value judges one value of a property.
-func (v *validator) value(e element, found member, def *elementDef) {
+func (v *validator) value(e element, found *property) {
 	switch {
 	case found.simple():
-		v.simple(e, found.primitive, def)
+		v.simple(e, found.primitive, found.of)
 	case found.def != nil:
 		v.object(e, found.def)
-		v.bound(e, found.def, def)
-	case def.inside:
+		v.bound(e, found.def, found.of)
+	case found.of.inside:
 		v.typed(e)
 		if e.kind() == object && !e.member("id").present() {
 			v.fail(fault.CodeRequired, e, ".id")
@@ -316,7 +299,7 @@ func (v *validator) value(e element, found member, def *elementDef) {
 	default:
 		v.resource(e)
 	}
-	for _, r := range def.rules {
+	for _, r := range found.of.rules {
 		v.apply(r, e)
 	}
 }

@@ -66,8 +66,9 @@ type Reader interface {
 	// most limit.
 	Due(ctx context.Context, now int64, limit int) ([]Prescription, error)
 	// Unfetched returns the prescriptions with status "ready" whose version in force was delivered to
-	// the pharmacy they are routed to before that time (unix ms) and is not acknowledged, at most limit.
-	Unfetched(ctx context.Context, before int64, limit int) ([]Prescription, error)
+	// the pharmacy they are routed to before that time (unix ms) and is above the number up to which it has
+	// acknowledged all, with ids above after in their order, at most limit.
+	Unfetched(ctx context.Context, before int64, after ID, limit int) ([]Prescription, error)
 	// Acknowledged returns for each organisation the number up to which it has acknowledged.
 	Acknowledged(ctx context.Context) (map[ID]uint64, error)
 	// SetAcknowledged raises these numbers; a lower number than the stored one changes nothing.
@@ -75,6 +76,7 @@ type Reader interface {
 	SetAcknowledged(ctx context.Context, upTo map[ID]uint64) error
 	// InsertAccess stores a disclosure durably before plaintext leaves.
 	InsertAccess(ctx context.Context, a Access) error
+	Links
 	// Directory returns all organisations and clients.
 	Directory(ctx context.Context) ([]Organization, []Client, error)
 }

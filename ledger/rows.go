@@ -210,7 +210,8 @@ type Batch struct {
 	Holds         []Hold
 	Released      []ID // holds that end
 	Requests      []PatientRequest
-	Erasure       *Erasure // written last
+	Links         []PatientLink // inserted or replaced by Patient, or ended
+	Erasure       *Erasure      // written last
 }
 
 // Erased reports whether the message was a patient's who is erased: a repeat of it is answered 410.
@@ -230,8 +231,15 @@ type Want struct {
 	Prescriptions []ID  // prescriptions by hub id, or by the id of any record that is a version of one
 	Citations     []Key // prescriptions delivered to (pharmacy), by identifier or local hash
 	Dispenses     []Key // by (pharmacy, identity)
-	Patients      []ID  // nominations of, and prescriptions without a pharmacy for, these patients
+	Patients      []ID  // nominations of these patients
+	Waiting       []ID  // prescriptions without a pharmacy of these patients
+	Linked        []ID  // who belongs to the same persons as these patients
+	Therapies     []ID  // what these patients may be taking: at most MaxTherapies prescriptions of each
 }
+
+// MaxTherapies is how many prescriptions of one patient a safety check looks at: those that are alive first,
+// then those that were filled, each newest first.
+const MaxTherapies = 50
 
 type Have struct {
 	Messages      map[Key]Message
@@ -242,6 +250,8 @@ type Have struct {
 	Dispenses     map[Key]Dispense
 	Nominations   map[ID]ID   // patient → pharmacy
 	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
+	Linked        map[ID][]ID // as Links.Linked says; never written to
+	Therapies     map[ID][]ID // patient → prescriptions
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

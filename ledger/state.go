@@ -11,7 +11,7 @@ import (
 // StateTables are the tables that decisions alone make, in the order in which they are read. All that is in
 // them can be made again from the sealed records.
 var StateTables = [...]string{"organization", "client", "nomination", "prescription", "fill", "dispense", "delivered",
-	"message", "hold", "patient_request"}
+	"message", "hold", "patient_request", "patient_link"}
 
 // StateRow is one row of a state table as text. Two rows are the same if and only if their texts are.
 type StateRow struct {
@@ -128,4 +128,9 @@ func (h Hold) StateRow() StateRow {
 func (r PatientRequest) StateRow() StateRow {
 	return new(columns).put("id", r.ID).put("patient", r.Patient).put("kind", r.Kind).put("time", r.Time).
 		row("patient_request", r.ID.String())
+}
+
+// StateRow is l as its row in table patient_link.
+func (l PatientLink) StateRow() StateRow {
+	return new(columns).put("patient", l.Patient).put("person", l.Person).row("patient_link", l.Patient.String())
 }

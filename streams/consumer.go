@@ -62,3 +62,17 @@ func AcknowledgedUpTo(ctx context.Context, js jetstream.JetStream, org string, a
 	}
 	return min(n-1, announced), nil
 }
+
+// DeliveryWaits reports whether a delivery of a record to an organisation is still in the stream: published, and
+// neither acknowledged nor terminated.
+func DeliveryWaits(ctx context.Context, js jetstream.JetStream, org, record string) (bool, error) {
+	stream, err := js.Stream(ctx, Delivery)
+	if err != nil {
+		return false, wrap(err, "waiting delivery")
+	}
+	_, err = stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(DeliverySubject(org, "*", record)))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	return err == nil, wrap(err, "waiting delivery")
+}

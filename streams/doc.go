@@ -33,6 +33,8 @@
 //	              the recorder verifies, and nothing here looks at
 //	Rx-Signature-Verdict  on a delivery: what the recorder found, "verified", "absent" or
 //	              "failed;reason=<reason>"; absent where the sender's policy is off
+//	Rx-Safety     on an order's delivery to a pharmacy: by what doubles and allergies were looked for, and by
+//	              what not and why (docs/safety.md); one value for each order in it
 //
 // Nats-Batch-Id, Nats-Batch-Sequence and Nats-Batch-Commit stay on deliveries that were stored in an
 // atomic batch, and Nats-Expected-Last-* on all of them. They mean nothing to a reader.

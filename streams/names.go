@@ -29,6 +29,7 @@ const (
 	HeaderCause       = "Rx-Cause"             // intake sequence (PubAck.seq) of the message that brought this delivery
 	HeaderUrgent      = "Rx-Urgent"            // on a wake: quiet hours do not hold it back
 	HeaderSignature   = "Rx-Signature"         // detached JWS of the body, by the sender's prescriber
+	HeaderSafety      = "Rx-Safety"            // on an order's delivery to a pharmacy: what it was checked by, one for each
 	HeaderVerdict     = "Rx-Signature-Verdict" // on a delivery: verified, absent, or failed;reason=<reason>
 	HeaderReply       = "Rx-Reply"             // where the hub itself waits for the answer; ignored unless under ReplyPrefix
 )

@@ -44,7 +44,7 @@ func (a *app) receipt(w http.ResponseWriter, r *http.Request, s session) {
 	if !ok {
 		return
 	}
-	who := s.reader()
+	who := s.reader(p.row.Patient)
 	who.Action = "receipt"
 	proof, err := a.records.Prove(r.Context(), who, p.row.Record, func(adapters.Plain) bool { return true })
 	if err != nil {
@@ -62,7 +62,7 @@ func (a *app) original(w http.ResponseWriter, r *http.Request, s session) {
 	if !ok {
 		return
 	}
-	bodies, err := a.bodies(r.Context(), s, []ledger.ID{p.row.Record})
+	bodies, err := a.bodies(r.Context(), s.reader(p.row.Patient), []ledger.ID{p.row.Record})
 	if err != nil {
 		a.fail(w, r, err)
 		return

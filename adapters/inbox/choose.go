@@ -21,6 +21,11 @@ const (
 	saidSent    = "sent"
 	saidLate    = "late"
 	saidPending = "pending"
+	saidJoined  = "joined"
+	saidAlready = "already"
+	saidParted  = "parted"
+	saidPassed  = "passed"
+	saidRefused = "refused"
 )
 
 func saidBy(name string) said {
@@ -31,17 +36,31 @@ func saidBy(name string) said {
 		return said{"That was not possible any more. This page shows how it stands now.", false}
 	case saidPending:
 		return said{"We passed your choice on. It will show here in a moment.", true}
+	case saidJoined:
+		return said{"Done. They are in this inbox now.", true}
+	case saidAlready:
+		return said{"These prescriptions are in this inbox already.", true}
+	case saidParted:
+		return said{"Done. They are no longer in this inbox.", true}
+	case saidPassed:
+		return said{"We passed it on. It will show here in a moment.", true}
+	case saidRefused:
+		return said{"That was not possible. Nothing was changed.", false}
 	}
 	return said{}
 }
 
-// nomination is the fact that the recorder reads on rx.fact.nomination.
+// nomination is the fact that the recorder reads on rx.fact.nomination; the zero prescription is none.
 func nomination(patient, prescription ledger.ID, pharmacy string) ([]byte, error) {
-	b, err := json.Marshal(struct {
+	fact := struct {
 		Patient      string `json:"patient"`
 		Pharmacy     string `json:"pharmacy"`
-		Prescription string `json:"prescription"`
-	}{patient.String(), pharmacy, prescription.String()})
+		Prescription string `json:"prescription,omitempty"`
+	}{Patient: patient.String(), Pharmacy: pharmacy}
+	if prescription != (ledger.ID{}) {
+		fact.Prescription = prescription.String()
+	}
+	b, err := json.Marshal(fact)
 	if err != nil {
 		return nil, fmt.Errorf("inbox: nomination: %w", err)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"rsc.io/qr"
 
-	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/collect"
 	"github.com/dosewire/dosewire/streams"
 )
@@ -67,7 +66,7 @@ func (a *app) makeCode(w http.ResponseWriter, r *http.Request, s session) {
 		http.Redirect(w, r, back+"?said="+saidLate, http.StatusSeeOther)
 		return
 	}
-	word, err := a.open(r.Context(), s.patient, p)
+	word, err := a.open(r.Context(), p)
 	switch {
 	case err != nil:
 		a.fail(w, r, err)
@@ -78,8 +77,8 @@ func (a *app) makeCode(w http.ResponseWriter, r *http.Request, s session) {
 	http.Redirect(w, r, back, http.StatusSeeOther)
 }
 
-func (a *app) open(ctx context.Context, patient ledger.ID, p prescription) (word string, err error) {
-	fact, err := json.Marshal(collect.Fact{Patient: patient.String(), Prescription: p.ID.String(), Locator: collect.Locator(p.ID, p.codes+1)})
+func (a *app) open(ctx context.Context, p prescription) (word string, err error) {
+	fact, err := json.Marshal(collect.Fact{Patient: p.row.Patient.String(), Prescription: p.ID.String(), Locator: collect.Locator(p.ID, p.codes+1)})
 	if err != nil {
 		return "", fmt.Errorf("inbox: code: %w", err)
 	}

@@ -27,7 +27,11 @@ type detailPage struct {
 	Code     bool // the patient may show a collect code
 	HasCode  bool // and there is one
 	Said     said
+	Safety   safetyWords
 }
+
+// Unanswered reports whether the pharmacy has not picked it up in time: another one is offered at once.
+func (p detailPage) Unanswered() bool { return p.Choose && p.state.Alarmed }
 
 // fill is one hand-over.
 type fill struct {
@@ -72,11 +76,12 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 	for _, m := range messages {
 		ids = append(ids, m.ID)
 	}
-	bodies, err := a.bodies(ctx, s, ids)
+	bodies, err := a.bodies(ctx, s.reader(p.row.Patient), ids)
 	if err != nil {
 		return detailPage{}, err
 	}
-	p.show(a.keys, bodies[p.row.Record].Body)
+	body := bodies[p.row.Record].Body
+	p.show(a.keys, body)
 	var events []event
 	for _, m := range messages {
 		events = append(events, a.eventsOf(m, bodies[m.ID].Body)...)
@@ -85,6 +90,7 @@ func (a *app) detailOf(ctx context.Context, s session, id ledger.ID) (detailPage
 		chosen = p.Issued // routed as it was issued
 	}
 	page := detailPage{prescription: p, Choose: choosable(p.state), Code: p.codeable(), HasCode: p.state.Code != ""}
+	page.Safety = a.safetyOf(p, body)
 	page.Timeline = timeline(p.Words, p.state, p.Issued, chosen, p.Clinic, p.Pharmacy, events)
 	for i, e := range collected(events) {
 		page.Fills = append(page.Fills, fill{Number: i + 1, At: e.at, Date: e.handed, Where: e.pharmacy})
@@ -175,7 +181,10 @@ func (a *app) choosePharmacy(w http.ResponseWriter, r *http.Request, s session) 
 		http.Redirect(w, r, back+saidLate, http.StatusSeeOther)
 		return
 	}
-	word, err := a.nominate(r.Context(), s.patient, id, picked)
+	word, err := a.nominate(r.Context(), p.row.Patient, id, picked)
+	if err == nil && word == saidSent {
+		word, err = a.nominateElsewhere(r.Context(), s, p.row.Patient, picked)
+	}
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -214,4 +223,23 @@ func (a *app) nominate(ctx context.Context, patient, prescription ledger.ID, pha
 		ID: "hub." + id.String(), Subject: streams.FactSubject("nomination"), Body: fact,
 	}, answerWait)
 	return saidAfter(answer, err)
+}
+
+// nominateElsewhere makes a choice the standing one for all others of the same person: their prescriptions that
+// wait for a pharmacy go there too. Each is a fact of its own, about one patient.
+func (a *app) nominateElsewhere(ctx context.Context, s session, chosen ledger.ID, pharmacy string) (word string, err error) {
+	word = saidSent
+	for _, patient := range s.patients() {
+		if patient == chosen {
+			continue
+		}
+		said, err := a.nominate(ctx, patient, ledger.ID{}, pharmacy)
+		if err != nil {
+			return "", err
+		}
+		if said == saidPending {
+			word = said
+		}
+	}
+	return word, nil
 }

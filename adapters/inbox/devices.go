@@ -70,19 +70,19 @@ func (a *app) addDevice(w http.ResponseWriter, r *http.Request, s session) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if err := a.putDevice(r.Context(), s.patient, sub); err != nil {
+	if err := a.putDevice(r.Context(), s, sub); err != nil {
 		a.fail(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (a *app) putDevice(ctx context.Context, patient ledger.ID, sub subscription) error {
-	known, err := a.browsers(ctx, patient)
+func (a *app) putDevice(ctx context.Context, s session, sub subscription) error {
+	known, err := a.browsers(ctx, s)
 	if err != nil {
 		return err
 	}
-	d := directory.Device{Patient: patient, Transport: transport, CreatedAt: a.now()}
+	d := directory.Device{Patient: s.patient, Transport: transport, CreatedAt: a.now()}
 	if d.ID, err = uuid.NewV7(); err != nil {
 		return fmt.Errorf("inbox: device id: %w", err)
 	}
@@ -136,9 +136,9 @@ type browser struct {
 	endpoint string // "" when it cannot be read
 }
 
-// browsers returns a patient's live devices, oldest first.
-func (a *app) browsers(ctx context.Context, patient ledger.ID) ([]browser, error) {
-	devices, err := a.devices.Devices(ctx, patient)
+// browsers returns a person's live devices, oldest first.
+func (a *app) browsers(ctx context.Context, s session) ([]browser, error) {
+	devices, err := a.devices.DevicesOf(ctx, s.patients())
 	if err != nil {
 		return nil, fmt.Errorf("inbox: devices: %w", err)
 	}
@@ -182,7 +182,7 @@ func (a *app) dropDevices(w http.ResponseWriter, r *http.Request, s session) {
 			return
 		}
 	}
-	known, err := a.browsers(r.Context(), s.patient)
+	known, err := a.browsers(r.Context(), s)
 	if err != nil {
 		a.fail(w, r, err)
 		return

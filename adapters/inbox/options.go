@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -35,6 +36,7 @@ type records interface {
 	PatientPrescriptions(ctx context.Context, patient ledger.ID) ([]ledger.Prescription, error)
 	PrescriptionDispenses(ctx context.Context, id ledger.ID) ([]ledger.Dispense, error)
 	Versions(ctx context.Context, of ledger.ID) ([]ledger.Record, error)
+	Linked(ctx context.Context, patients []ledger.ID) (map[ledger.ID][]ledger.ID, error)
 }
 
 // organizations names clinics and pharmacies; *directory.Directory.
@@ -59,6 +61,7 @@ type app struct {
 	records   records
 	orgs      organizations
 	keys      keyring
+	classes   *safety.Map
 	devices   directory.Store
 	submit    adapters.Submitter
 	subscribe subscribe
@@ -77,7 +80,7 @@ func open(o Options, d adapters.Deps) (adapters.Runner, error) {
 		return nil, err
 	}
 	a := &app{log: d.Log, now: d.Now, zone: zone, secure: strings.HasPrefix(d.BaseURL, "https://"),
-		records: d.Records, orgs: d.Directory, keys: d.Keys, devices: d.Devices, submit: d.Submit, policy: d.Policy,
+		classes: d.Map, records: d.Records, orgs: d.Directory, keys: d.Keys, devices: d.Devices, submit: d.Submit, policy: d.Policy,
 		subscribe: subscribeNATS(d.NATS), streams: newStreamCount(), pages: p}
 	for _, r := range a.routes() {
 		d.Routes.Public(r.pattern, r.handler)
@@ -114,6 +117,9 @@ func (a *app) routes() []route {
 		{"POST /inbox/p/{id}/pharmacy", a.signedIn(a.choosePharmacy)},
 		{"GET /inbox/s/{token}", http.HandlerFunc(a.landing)},
 		{"POST /inbox/s", http.HandlerFunc(a.redeem)},
+		{"POST /inbox/join", a.signedIn(a.join)},
+		{"GET /inbox/from/{ref}", a.signedIn(a.part)},
+		{"POST /inbox/from/{ref}", a.signedIn(a.unlink)},
 		{"POST /inbox/signout", http.HandlerFunc(a.signOut)},
 		{"GET /inbox/live", a.signedIn(a.live)},
 		{"POST /inbox/devices", a.signedIn(a.addDevice)},

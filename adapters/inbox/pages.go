@@ -49,7 +49,8 @@ type frame struct {
 func titles() map[string]string {
 	return map[string]string{
 		"list.html": "Your prescriptions", "detail.html": "Prescription",
-		"check.html": "Check this record", "code.html": "Collect code", "landing.html": "Open your inbox", "message.html": "Prescription inbox",
+		"check.html": "Check this record", "code.html": "Collect code", "landing.html": "Open your inbox",
+		"join.html": "Add prescriptions", "part.html": "Remove from this inbox", "message.html": "Prescription inbox",
 	}
 }
 
@@ -111,7 +112,7 @@ func (p *pages) static(w http.ResponseWriter, r *http.Request) {
 
 // render writes a page whole or not at all.
 func (a *app) render(w http.ResponseWriter, r *http.Request, status int, name string, page any) {
-	f := frame{Title: titles()[name], Page: page, Signed: name == "list.html" || name == "detail.html" || name == "check.html" || name == "code.html"}
+	f := frame{Title: titles()[name], Page: page, Signed: name != "landing.html" && name != "message.html"}
 	if m, ok := page.(message); ok {
 		f.Title = m.Title
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dosewire/dosewire/adapters"
@@ -27,9 +28,11 @@ type prescription struct {
 	Pharmacy string // the holder, else where it is routed; "" = nobody
 	Clinic   string
 	Issued   time.Time
+	Shared   bool // the inbox shows several organisations' prescriptions: say whose this is
 	row      ledger.Prescription
 	state    rx.State
 	codes    uint16 // number of the latest collect code
+	checked  checked
 }
 
 // Prescriber is who prescribed it, and where.
@@ -47,22 +50,36 @@ func (p prescription) Prescriber() string {
 	return p.View.Prescriber + ", " + clinic
 }
 
+// From is whose prescription it is, where an inbox shows several organisations' and Prescriber does not say it.
+func (p prescription) From() string {
+	if !p.Shared || strings.Contains(p.Prescriber(), p.Clinic) {
+		return ""
+	}
+	return p.Clinic
+}
+
 // FillsLeft counts what can still be collected.
 func (p prescription) FillsLeft() int { return max(p.state.FillsAllowed-p.state.FillsDone, 0) }
 
 func (p prescription) FillsAllowed() int { return p.state.FillsAllowed }
 
-// all reads a patient's prescriptions with one access row: active first, each newest first.
+// all reads a person's prescriptions with one access row for each of the patients: active first, each newest first.
 func (a *app) all(ctx context.Context, s session) (active, past []prescription, err error) {
-	rows, err := a.records.PatientPrescriptions(ctx, s.patient)
-	if err != nil {
-		return nil, nil, fmt.Errorf("inbox: prescriptions: %w", err)
+	var rows []ledger.Prescription
+	for _, patient := range s.patients() {
+		theirs, err := a.records.PatientPrescriptions(ctx, patient)
+		if err != nil {
+			return nil, nil, fmt.Errorf("inbox: prescriptions: %w", err)
+		}
+		rows = append(rows, theirs...)
 	}
+	slices.SortStableFunc(rows, func(x, y ledger.Prescription) int { return slices.Compare(y.ID[:], x.ID[:]) })
 	for _, row := range rows {
 		p, err := a.state(row)
 		if err != nil {
 			return nil, nil, err
 		}
+		p.Shared = s.all != nil
 		if p.Words.Active {
 			active = append(active, p)
 		} else if len(past) < maxPast {
@@ -97,10 +114,12 @@ func (a *app) one(ctx context.Context, s session, id ledger.ID) (prescription, e
 	if err != nil {
 		return prescription{}, fmt.Errorf("inbox: prescription: %w", err)
 	}
-	if row.Patient != s.patient {
+	if !s.sees(row.Patient) {
 		return prescription{}, ledger.ErrNotFound
 	}
-	return a.state(row)
+	p, err := a.state(row)
+	p.Shared = s.all != nil
+	return p, err
 }
 
 // state says what the row says, without clinical content.
@@ -108,12 +127,13 @@ func (a *app) state(row ledger.Prescription) (prescription, error) {
 	p := prescription{ID: row.ID, row: row, Issued: timeOf(row.ID), Clinic: a.name(row.Clinic)}
 	var stored struct {
 		rx.State
-		Codes uint16
+		Codes   uint16
+		Therapy checked
 	}
 	if err := json.Unmarshal(row.State, &stored); err != nil {
 		return p, fault.New(fault.Tampered, "inbox: prescription state").Wrap(err)
 	}
-	p.state, p.codes = stored.State, stored.Codes
+	p.state, p.codes, p.checked = stored.State, stored.Codes, stored.Therapy
 	if row.Holder != (ledger.ID{}) {
 		p.Pharmacy = a.name(row.Holder)
 	} else {
@@ -140,31 +160,37 @@ func timeOf(id ledger.ID) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// read opens the versions in force, with one access row for all of them and extra records beside.
+// read opens the versions in force, with one access row for all of one patient's.
 func (a *app) read(ctx context.Context, s session, ps []*prescription) error {
-	ids := make([]ledger.ID, 0, len(ps))
-	for _, p := range ps {
-		ids = append(ids, p.row.Record)
-	}
-	bodies, err := a.bodies(ctx, s, ids)
-	if err != nil {
-		return err
-	}
-	for _, p := range ps {
-		p.show(a.keys, bodies[p.row.Record].Body)
+	for _, patient := range s.patients() {
+		var ids []ledger.ID
+		for _, p := range ps {
+			if p.row.Patient == patient {
+				ids = append(ids, p.row.Record)
+			}
+		}
+		bodies, err := a.bodies(ctx, s.reader(patient), ids)
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if p.row.Patient == patient {
+				p.show(a.keys, bodies[p.row.Record].Body)
+			}
+		}
 	}
 	return nil
 }
 
 // bodies opens records with one access row. Nothing is read for no records.
-func (a *app) bodies(ctx context.Context, s session, ids []ledger.ID) (map[ledger.ID]adapters.Plain, error) {
+func (a *app) bodies(ctx context.Context, who adapters.Reader, ids []ledger.ID) (map[ledger.ID]adapters.Plain, error) {
 	slices.SortFunc(ids, func(x, y ledger.ID) int { return slices.Compare(x[:], y[:]) })
 	ids = slices.DeleteFunc(slices.Compact(ids), func(id ledger.ID) bool { return id == ledger.ID{} })
 	out := make(map[ledger.ID]adapters.Plain, len(ids))
 	if len(ids) == 0 {
 		return out, nil
 	}
-	plains, err := a.records.ReadAll(ctx, s.reader(), ids)
+	plains, err := a.records.ReadAll(ctx, who, ids)
 	if err != nil {
 		return nil, fmt.Errorf("inbox: read: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,16 +20,32 @@ const (
 	tokenSize   = 32 // bytes of randomness in a session token
 )
 
-// session is a signed-in patient.
+// session is a signed-in patient, and all who belong to the same person now: that is looked up for every request.
 type session struct {
 	patient ledger.ID
+	all     []ledger.ID // the patient among them; nil = linked with nobody
 	hash    ledger.Hash // of the cookie's value
 }
 
-// reader names the session in access rows. The first half of its hash tells sessions apart and
-// opens nothing.
-func (s session) reader() adapters.Reader {
-	return adapters.Reader{Patient: s.patient, Client: uuid.UUID(s.hash[:16]), Purpose: "PATRQT", Action: "read"}
+// patients are all whose prescriptions the session sees.
+func (s session) patients() []ledger.ID {
+	if s.all == nil {
+		return []ledger.ID{s.patient}
+	}
+	return s.all
+}
+
+// sees reports whether the session sees a patient's prescriptions.
+func (s session) sees(patient ledger.ID) bool { return slices.Contains(s.patients(), patient) }
+
+// reader names the session in an access row of one patient's records. The first half of a hash tells sessions
+// apart and opens nothing. What is read of a linked patient is read by that patient, and tells nobody of the link.
+func (s session) reader(patient ledger.ID) adapters.Reader {
+	hash := s.hash
+	if patient != s.patient {
+		hash = sha256.Sum256(append(hash[:], patient[:]...))
+	}
+	return adapters.Reader{Patient: patient, Client: uuid.UUID(hash[:16]), Purpose: "PATRQT", Action: "read"}
 }
 
 // tokenHash is how links and sessions are stored: SHA-256 of the token's text. Tokens hold 256 random
@@ -60,7 +77,11 @@ func (a *app) current(r *http.Request) (session, error) {
 		return session{}, ledger.ErrNotFound
 	}
 	s := session{hash: tokenHash(c.Value)}
-	s.patient, err = a.devices.Session(r.Context(), s.hash, a.now())
+	if s.patient, err = a.devices.Session(r.Context(), s.hash, a.now()); err != nil {
+		return s, err
+	}
+	linked, err := a.records.Linked(r.Context(), []ledger.ID{s.patient})
+	s.all = linked[s.patient]
 	return s, err
 }
 
@@ -86,8 +107,11 @@ func (a *app) signedIn(next func(http.ResponseWriter, *http.Request, session)) h
 }
 
 // landing shows a button. The link itself is used by pressing it: programs that preview links in
-// messages only look.
+// messages only look. Who is signed in already is asked whether to add what it opens.
 func (a *app) landing(w http.ResponseWriter, r *http.Request) {
+	if a.offer(w, r) {
+		return
+	}
 	a.render(w, r, http.StatusOK, "landing.html", struct{ Token string }{r.PathValue("token")})
 }
 
@@ -99,19 +123,23 @@ func (a *app) redeem(w http.ResponseWriter, r *http.Request) {
 	_, err := a.devices.Redeem(r.Context(), tokenHash(r.PostFormValue("token")), tokenHash(token), now, now.Add(sessionLife))
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		a.render(w, r, http.StatusGone, "message.html", message{
-			Title: "This link no longer works",
-			Lines: []string{
-				"It was used before, or it is too old.",
-				"Ask your clinic or pharmacy for a new one. Your prescriptions are safe.",
-			},
-		})
+		a.gone(w, r)
 	case err != nil:
 		a.fail(w, r, err)
 	default:
 		a.setCookie(w, token, sessionLife)
 		http.Redirect(w, r, "/inbox/", http.StatusSeeOther)
 	}
+}
+
+func (a *app) gone(w http.ResponseWriter, r *http.Request) {
+	a.render(w, r, http.StatusGone, "message.html", message{
+		Title: "This link no longer works",
+		Lines: []string{
+			"It was used before, or it is too old.",
+			"Ask your clinic or pharmacy for a new one. Your prescriptions are safe.",
+		},
+	})
 }
 
 func (a *app) signOut(w http.ResponseWriter, r *http.Request) {

@@ -70,6 +70,12 @@ func explain(s rx.State, pharmacy string, until func(time.Time) string) (detail 
 	case rx.NotSent:
 		return "Your clinic recorded this prescription, and it may not be sent to a pharmacy this way. Ask your clinic how to get it.", warn
 	case rx.SentToPharmacy:
+		if s.Alarmed && choosable(s) {
+			return capital(pharmacy) + " has not picked it up in time. Call them, or send it to another pharmacy.", act
+		}
+		if s.Alarmed {
+			return capital(pharmacy) + " has not picked it up in time. Call them, or ask your clinic.", act
+		}
 		return capital(pharmacy) + " has your prescription and has not started on it yet.", going
 	case rx.NextFill:
 		return "Ask " + pharmacy + " for your next fill when you need it. " + fillsDone(s) + " collected.", going

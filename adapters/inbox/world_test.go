@@ -46,6 +46,8 @@ type world struct {
 	down          error
 
 	invitations map[ledger.Hash]ledger.ID
+	joined      map[ledger.Hash][2]ledger.ID // who used one to join whom
+	links       [][]ledger.ID
 	sessions    map[ledger.Hash]ledger.ID
 	ends        map[ledger.Hash]time.Time
 	devices     map[ledger.ID]directory.Device
@@ -65,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, logs: &bytes.Buffer{}, clock: time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC),
 		orgs: map[ledger.ID]ledger.Organization{}, records: map[ledger.ID]adapters.Plain{}, proofs: map[ledger.ID]receipt.Receipt{}, dispenses: map[ledger.ID][]ledger.Dispense{},
-		invitations: map[ledger.Hash]ledger.ID{}, sessions: map[ledger.Hash]ledger.ID{}, ends: map[ledger.Hash]time.Time{},
+		invitations: map[ledger.Hash]ledger.ID{}, joined: map[ledger.Hash][2]ledger.ID{}, sessions: map[ledger.Hash]ledger.ID{}, ends: map[ledger.Hash]time.Time{},
 		devices: map[ledger.ID]directory.Device{}, keys: map[ledger.ID]ledger.PatientKey{},
 		answer: streams.Answer{Status: 200}, listeners: map[string][]func(){}}
 	w.app = &app{log: slog.New(slog.NewJSONHandler(w.logs, nil)), now: w.now, zone: time.UTC, records: w, orgs: w, keys: w,
@@ -291,7 +293,13 @@ func (w *world) ForPatient(_ context.Context, patient ledger.ID) (ledger.Patient
 	defer w.mu.Unlock()
 	k, ok := w.keys[patient]
 	if !ok {
-		k = ledger.PatientKey{Patient: patient, KeyID: uuid.New(), Key: bytes.Repeat([]byte{9}, 32)}
+		var org ledger.ID
+		for _, p := range w.prescriptions {
+			if p.Patient == patient {
+				org = p.Clinic
+			}
+		}
+		k = ledger.PatientKey{Patient: patient, Org: org, KeyID: uuid.New(), Key: bytes.Repeat([]byte{9}, 32)}
 		w.keys[patient], w.keys[k.KeyID] = k, k
 	}
 	return k, nil
@@ -312,6 +320,9 @@ func (w *world) Call(_ context.Context, m streams.Message, _ time.Duration) (str
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sent = append(w.sent, m)
+	if w.answerErr == nil && w.answer.Status < 400 {
+		w.relink(m)
+	}
 	return w.answer, w.answerErr
 }
 
@@ -424,3 +435,53 @@ func (w *world) DropDevice(_ context.Context, id ledger.ID, reason string, _ tim
 }
 
 func (w *world) Receipt(context.Context, ledger.ID, string, time.Time) error { return nil }
+
+func (w *world) Invited(_ context.Context, invitation ledger.Hash, by ledger.ID, _ time.Time) (ledger.ID, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if j, ok := w.joined[invitation]; ok && j[0] == by {
+		return j[1], nil
+	}
+	if p, ok := w.invitations[invitation]; ok {
+		return p, nil
+	}
+	return ledger.ID{}, ledger.ErrNotFound
+}
+
+func (w *world) Join(ctx context.Context, invitation ledger.Hash, by ledger.ID, now time.Time) (ledger.ID, error) {
+	p, err := w.Invited(ctx, invitation, by, now)
+	if err != nil || p == by {
+		return ledger.ID{}, ledger.ErrNotFound
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.invitations, invitation)
+	w.joined[invitation] = [2]ledger.ID{by, p}
+	return p, nil
+}
+
+func (w *world) Linked(_ context.Context, patients []ledger.ID) (map[ledger.ID][]ledger.ID, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[ledger.ID][]ledger.ID{}
+	for _, p := range patients {
+		for _, all := range w.links {
+			if slices.Contains(all, p) {
+				out[p] = all
+			}
+		}
+	}
+	return out, w.down
+}
+
+// relink does what the recorder does with facts about links.
+func (w *world) relink(m streams.Message) {
+	var f struct{ Patient, Other ledger.ID }
+	switch {
+	case strings.HasSuffix(m.Subject, ".link") && json.Unmarshal(m.Body, &f) == nil:
+		w.links = append(w.links, []ledger.ID{f.Patient, f.Other})
+	case strings.HasSuffix(m.Subject, ".unlink"):
+		_ = json.Unmarshal(m.Body, &f)
+		w.links = slices.DeleteFunc(w.links, func(all []ledger.ID) bool { return slices.Contains(all, f.Patient) })
+	}
+}

@@ -106,5 +106,8 @@ func headers(e delivered) extension {
 	if e.verdict != "" {
 		add("signature", e.verdict)
 	}
+	for _, in := range e.safety {
+		add("safety", in.String())
+	}
 	return x
 }

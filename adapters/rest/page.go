@@ -7,6 +7,7 @@ import (
 
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -20,7 +21,8 @@ const pageBytes = 4 << 20
 type delivered struct {
 	ledger.Effect
 	body    []byte
-	verdict string // on the record's signatures; "" = none was asked for
+	verdict string          // on the record's signatures; "" = none was asked for
+	safety  []safety.Inputs // what its orders were checked by
 }
 
 // page opens what it has room for, with one access row for all records. What was erased since, is
@@ -49,6 +51,9 @@ func (s *Service) page(ctx context.Context, who auth.Subject, effects []ledger.E
 				return nil, err
 			}
 			page[i].verdict = p.Signature
+			if who.Role == auth.Pharmacy {
+				page[i].safety = s.deps.Map.InputsIn(p.Body, d.Items)
+			}
 		}
 	}
 	return page, nil
@@ -59,6 +64,15 @@ func (s *Service) fill(ctx context.Context, who auth.Subject, effects []ledger.E
 	size, sizes := 0, map[ledger.ID]int{}
 	for _, e := range effects {
 		d := delivered{Effect: e, body: e.Body}
+		if e.Type == typeDetectedIssue {
+			withheld, err := s.withheld(ctx, who, e)
+			if err != nil {
+				return nil, nil, err
+			}
+			if withheld != nil {
+				d.body = fhir.Outcome([]fhir.Issue{fhir.IssueOf(withheld)})
+			}
+		}
 		if d.body == nil {
 			withheld, err := s.withheld(ctx, who, e)
 			if err != nil {
@@ -86,9 +100,12 @@ func (s *Service) fill(ctx context.Context, who auth.Subject, effects []ledger.E
 	return page, wanted, nil
 }
 
+// typeDetectedIssue is the type of a safety signal about a prescription.
+const typeDetectedIssue = "DetectedIssue"
+
 // withheld is why a prescription may not be delivered again: the patient has moved it elsewhere.
 func (s *Service) withheld(ctx context.Context, who auth.Subject, e ledger.Effect) (reason, err error) {
-	if who.Role != auth.Pharmacy || e.Type != streams.TypeMedicationRequest && e.Type != streams.TypeBundle || e.Prescription == (ledger.ID{}) {
+	if who.Role != auth.Pharmacy || e.Type != streams.TypeMedicationRequest && e.Type != streams.TypeBundle && e.Type != typeDetectedIssue || e.Prescription == (ledger.ID{}) {
 		return nil, nil
 	}
 	if _, err := s.visible(ctx, who, e.Prescription); fault.CodeOf(err) == fault.CodeNotFound || fault.CodeOf(err) == fault.CodeDamaged {

@@ -10,11 +10,11 @@ import (
 func newPatient(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "patient",
-		Short:   "Invite patients to their inbox; record what they ask for",
+		Short:   "Invite patients to their inbox; record what they ask for; part records joined by mistake",
 		Example: "  dosewire patient invite --org ORG --identifier 'https://riverside.example/mrn|RF-11873'",
 		Args:    cobra.NoArgs,
 	}
-	c.AddCommand(newPatientInvite(g), newPatientRequest(g))
+	c.AddCommand(newPatientInvite(g), newPatientRequest(g), newPatientUnlink(g))
 	return c
 }
 

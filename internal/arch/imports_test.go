@@ -14,6 +14,7 @@ const everyone = "internal/fault"
 // nothing of ours but internal/fault. The longest prefix counts.
 var directions = map[string][]string{
 	"fhir":                  {"fhir"},
+	"fhir/safety":           {"fhir"},
 	"streams":               {"streams"},
 	"ledger":                {},
 	"ledger/recorder":       {"ledger", "streams", "fhir", "internal/auth", "internal/directory", "internal/telemetry", "internal/signature"},

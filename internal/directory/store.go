@@ -15,6 +15,13 @@ type Store interface {
 	// Redeem uses an invitation once and opens a session, in one transaction. ledger.ErrNotFound when
 	// it is unknown, used or late.
 	Redeem(ctx context.Context, invitation, session ledger.Hash, now, until time.Time) (patient ledger.ID, err error)
+	// Invited returns whom an invitation that Redeem or Join by this patient would use is for.
+	// ledger.ErrNotFound.
+	Invited(ctx context.Context, invitation ledger.Hash, by ledger.ID, now time.Time) (patient ledger.ID, err error)
+	// Join uses an invitation once for a patient whose inbox is open already, and returns whom it was for.
+	// The same patient may say so again until it is late: what follows may not have happened yet.
+	// ledger.ErrNotFound when it is unknown, used otherwise, late or by's own.
+	Join(ctx context.Context, invitation ledger.Hash, by ledger.ID, now time.Time) (patient ledger.ID, err error)
 	// Session returns the patient of a live session. ledger.ErrNotFound.
 	Session(ctx context.Context, hash ledger.Hash, now time.Time) (patient ledger.ID, err error)
 	EndSession(ctx context.Context, hash ledger.Hash) error

@@ -112,6 +112,8 @@ const (
 	CodeNotRouted       Code = "RX_RECORD_ONLY"
 	CodeLeaseEnding     Code = "RX_LEASE_ENDING"
 	CodeUndelivered     Code = "RX_UNDELIVERED"
+	CodeSafetySignal    Code = "RX_SAFETY_SIGNAL"
+	CodeSafetyUnchecked Code = "RX_SAFETY_NOT_CHECKED"
 	CodeSigned          Code = "RX_SIGNATURE_VERIFIED"
 	CodeSignatureUnread Code = "RX_SIGNATURE_UNREAD"
 )
@@ -243,6 +245,8 @@ func Codes() []Entry {
 		{CodeNotRouted, Internal, 201, "informational", "Recorded and not routed: the order is for a controlled drug, and this organisation has no policy for them.", "", false},
 		{CodeLeaseEnding, Internal, 201, "informational", "The hold of this fill ends within a day.", "Send the present status again, or report the hand-over.", false},
 		{CodeUndelivered, Internal, 201, "informational", "The pharmacy has not fetched the prescription yet.", "Call the pharmacy, or have the patient choose another.", false},
+		{CodeSafetySignal, Internal, 201, "informational", "Recorded. The order may double another active therapy, or meet an allergy that was stated with it: a DetectedIssue says which.", "Look at the DetectedIssue that was delivered.", false},
+		{CodeSafetyUnchecked, Internal, 201, "informational", "Recorded. Doubles and allergies could not be checked.", "Check them by other means.", false},
 		{CodeSigned, Internal, 201, "informational", "The signature was verified and is recorded with the message.", "", false},
 		{CodeSignatureUnread, Internal, 201, "informational", "A signature was sent and not looked at: none is asked of this organisation.", "Ask the operator to set trust anchors.", false},
 	}

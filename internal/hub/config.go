@@ -33,6 +33,7 @@ type Config struct {
 	Notary        Notary        `yaml:"notary"`
 	FHIR          FHIR          `yaml:"fhir"`
 	Prescriptions Prescriptions `yaml:"prescriptions"`
+	Safety        Safety        `yaml:"safety"`
 	Retention     Retention     `yaml:"retention"`
 	Telemetry     Telemetry     `yaml:"telemetry"`
 	Grace         Grace         `yaml:"grace"`
@@ -176,6 +177,14 @@ type Prescriptions struct {
 	// Directed are the codes of MedicationRequest.category with which the prescriber chooses the
 	// pharmacy: the patient can then send it nowhere else.
 	Directed []string `yaml:"directed" env:"DOSEWIRE_PRESCRIPTIONS_DIRECTED"`
+}
+
+// Safety is what orders are checked by, beyond their own codes (docs/safety.md).
+type Safety struct {
+	// Map is a file with a FHIR ConceptMap (R4, JSON) that puts codes of medicines into classes, such as
+	// products into their ingredients. None is shipped. Its SHA-256 is in the log at start and in what is
+	// found by it.
+	Map string `yaml:"map" env:"DOSEWIRE_SAFETY_MAP"`
 }
 
 // Telemetry is logs; traces are set by the OTEL_EXPORTER_OTLP variables.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
@@ -38,6 +39,7 @@ type Hub struct {
 	version   string
 	began     time.Time
 	judge     judge
+	classes   *safety.Map // nil = no code map
 
 	public net.Listener // HTTP
 	admin  net.Listener // Unix socket
@@ -90,12 +92,17 @@ func New(ctx context.Context, c Config, o Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	classes, err := c.Safety.load()
+	if err != nil {
+		return nil, err
+	}
 	limitMemory(c.MemoryLimit)
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fault.New(fault.Unavailable, "hub: the data folder cannot be made").Wrap(err)
 	}
 	h := &Hub{config: c, log: logger(c, o.Log), adapters: o.Adapters, version: o.Version, began: time.Now(), ready: make(chan struct{}),
-		judge: judging(profiles, time.Now)}
+		judge: judging(profiles, time.Now), classes: classes}
+	h.mapped(ctx)
 	if err := h.take(ctx); err != nil {
 		return nil, errors.Join(err, h.release())
 	}

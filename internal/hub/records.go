@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dosewire/dosewire/adapters"
+	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
@@ -74,6 +75,26 @@ func (r *Records) open(ctx context.Context, id ledger.ID) (adapters.Plain, error
 		return adapters.Plain{}, fmt.Errorf("hub: open record: %w", err)
 	}
 	return p, nil
+}
+
+// Effects is the Reader's, with the bodies of our own resources in clear: the recorder has decided that their
+// receiver is told. What cannot be opened is fenced off alone.
+func (r *Records) Effects(ctx context.Context, org ledger.ID, after uint64, limit int) ([]ledger.Effect, error) {
+	effects, err := r.Reader.Effects(ctx, org, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range effects {
+		e, err := r.keys.OpenBody(ctx, e)
+		switch {
+		case fault.KindOf(err) == fault.Unavailable:
+			return nil, err
+		case err != nil:
+			e.Type, e.Body = "OperationOutcome", fhir.Outcome([]fhir.Issue{fhir.IssueOf(err)})
+		}
+		effects[i] = e
+	}
+	return effects, nil
 }
 
 // disclose stores who is about to read what.

@@ -43,6 +43,9 @@ func (c Config) Validate() error {
 	if _, err := c.FHIR.load(); err != nil {
 		v.errs = append(v.errs, err)
 	}
+	if _, err := c.Safety.load(); err != nil {
+		v.errs = append(v.errs, err)
+	}
 	v.retention(c.Retention)
 	v.check(c.Keys.Missing == "" || c.Keys.Missing == acceptMissing, "keys.missing is neither empty nor %s", acceptMissing)
 	v.prescriptions(c.Prescriptions)

@@ -80,7 +80,7 @@ func (h *Hub) closeBroker() error {
 func (h *Hub) openRecorder(ctx context.Context) (err error) {
 	h.recorder, err = recorder.Open(ctx, recorder.Config{
 		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge, Damaged: h.damaged,
-		Policy: h.config.Prescriptions.policy(),
+		Policy: h.config.Prescriptions.policy(), Map: h.classes,
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,
@@ -134,7 +134,7 @@ func (h *Hub) deps(name string) adapters.Deps {
 	return adapters.Deps{
 		Log: h.log.With(telemetry.Adapter(name)), Now: time.Now, BaseURL: h.URL(), Routes: h.routes, Auth: h.verifier,
 		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, h.tiles).WatchedBy(h.scrubber),
-		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.Notary.trustPolicy, Healthy: h.recorder.Healthy,
+		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.Notary.trustPolicy, Map: h.classes, Healthy: h.recorder.Healthy,
 	}
 }
 

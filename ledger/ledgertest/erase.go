@@ -155,7 +155,7 @@ func gone(t *testing.T, s Backend, p patient) {
 		}
 	}
 	have := load(t, s, ledger.Want{Messages: []ledger.Key{p.message.Key}, Prescriptions: []ledger.ID{p.prescription.ID},
-		Identities: []ledger.Key{{Org: p.org, Hash: p.prescription.Identity}}, Dispenses: []ledger.Key{p.dispense.Key}, Patients: []ledger.ID{p.id}})
+		Identities: []ledger.Key{{Org: p.org, Hash: p.prescription.Identity}}, Dispenses: []ledger.Key{p.dispense.Key}, Patients: []ledger.ID{p.id}, Waiting: []ledger.ID{p.id}})
 	m := have.Messages[p.message.Key]
 	if !m.Erased() || m.Record != (ledger.ID{}) || string(m.Answer) != `{"status":410,"code":"RX_ERASED"}` {
 		t.Errorf("message: %+v, want its key and 410", m)
@@ -195,7 +195,7 @@ func there(t *testing.T, s Backend, p patient) {
 	if err != nil || got.Erased || len(got.Records) != 2 || len(got.Prescriptions) != 1 || len(got.Dispenses) != 1 || len(got.Pharmacies) != 1 || len(got.Devices) != 1 {
 		t.Errorf("another patient: %+v, %v", got, err)
 	}
-	have := load(t, s, ledger.Want{Messages: []ledger.Key{p.message.Key}, Patients: []ledger.ID{p.id}})
+	have := load(t, s, ledger.Want{Messages: []ledger.Key{p.message.Key}, Patients: []ledger.ID{p.id}, Waiting: []ledger.ID{p.id}})
 	same(t, "message", have.Messages[p.message.Key], p.message)
 	if len(have.Nominations) != 1 {
 		t.Error("nomination of another patient is gone")

@@ -159,10 +159,38 @@ func testLoadPatients(t *testing.T, s Backend) {
 	b.Nominations = []ledger.Nomination{{Patient: patient, Pharmacy: chosen}}
 	commit(t, s, b)
 
-	have := load(t, s, ledger.Want{Patients: []ledger.ID{patient, newID()}})
+	have := load(t, s, ledger.Want{Patients: []ledger.ID{patient, newID()}, Waiting: []ledger.ID{patient, newID()}})
 	same(t, "nominations", have.Nominations, map[ledger.ID]ledger.ID{patient: chosen})
 	same(t, "waiting", have.Waiting, map[ledger.ID][]ledger.ID{patient: sorted(w1.ID, w2.ID)})
 	same(t, "prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{w1.ID: w1, w2.ID: w2})
+}
+
+// testLoadTherapies: what a patient may be taking, alive first, newest first, no more than asked for at most.
+func testLoadTherapies(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	patient, many := newID(), newID()
+	put := func(whose ledger.ID, status string) ledger.Prescription {
+		return b.prescription(r, func(p *ledger.Prescription) { p.Patient, p.Status = whose, status })
+	}
+	completed, ready, held := put(patient, "completed"), put(patient, "ready"), put(patient, "held")
+	put(patient, "cancelled")
+	put(patient, "replaced")
+	expired, pending := put(patient, "expired"), put(patient, "cancel-pending")
+	put(many, "ready")
+	var newest []ledger.ID
+	for range ledger.MaxTherapies {
+		newest = append(newest, put(many, "on-hold").ID)
+	}
+	slices.Reverse(newest)
+	commit(t, s, b)
+
+	have := load(t, s, ledger.Want{Therapies: []ledger.ID{patient, newID(), many}})
+	same(t, "therapies", have.Therapies, map[ledger.ID][]ledger.ID{
+		patient: {pending.ID, held.ID, ready.ID, expired.ID, completed.ID}, many: newest})
+	if len(have.Prescriptions) != 5+ledger.MaxTherapies {
+		t.Errorf("%d prescriptions were loaded", len(have.Prescriptions))
+	}
 }
 
 // testLoadNothing demands maps that can be written to, as the recorder lays a batch over them.
@@ -170,12 +198,13 @@ func testLoadNothing(t *testing.T, s Backend) {
 	begin(t, s)
 	for _, w := range []ledger.Want{{}, {
 		Messages: []ledger.Key{key(newID())}, Identities: []ledger.Key{key(newID())}, Prescriptions: []ledger.ID{newID()},
-		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()},
+		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()}, Waiting: []ledger.ID{newID()},
+		Linked: []ledger.ID{newID()}, Therapies: []ledger.ID{newID()},
 	}} {
 		have := load(t, s, w)
 		same(t, "have", have, ledger.Have{})
 		if have.Messages == nil || have.Prescriptions == nil || have.Identities == nil || have.Citations == nil ||
-			have.Delivered == nil || have.Dispenses == nil || have.Nominations == nil || have.Waiting == nil {
+			have.Delivered == nil || have.Dispenses == nil || have.Nominations == nil || have.Waiting == nil || have.Therapies == nil {
 			t.Errorf("a map is nil: %+v", have)
 		}
 	}

@@ -158,12 +158,21 @@ func testUnfetched(t *testing.T, s Backend) {
 	if err := s.SetAcknowledged(t.Context(), map[ledger.ID]uint64{pharmacy.ID: 1}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Unfetched(t.Context(), 2000, 10)
+	slices.SortFunc(want, func(x, y ledger.Prescription) int { return bytes.Compare(x.ID[:], y.ID[:]) })
+	var got []ledger.Prescription
+	for _, after := range []ledger.ID{{}, want[0].ID, want[1].ID} { // a page at a time
+		page, err := s.Unfetched(t.Context(), 2000, after, 1)
+		if err != nil {
+			t.Errorf("Unfetched: %v", err)
+		}
+		got = append(got, page...)
+	}
+	same(t, "not fetched", got, want)
+	all, err := s.Unfetched(t.Context(), 2000, ledger.ID{}, 10)
 	if err != nil {
 		t.Errorf("Unfetched: %v", err)
 	}
-	slices.SortFunc(want, func(x, y ledger.Prescription) int { return bytes.Compare(x.ID[:], y.ID[:]) })
-	same(t, "not fetched", got, want)
+	same(t, "all not fetched", all, want)
 }
 
 func testEffects(t *testing.T, s Backend) {

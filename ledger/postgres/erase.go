@@ -34,6 +34,7 @@ func queueKeeping(q *statements, b *ledger.Batch) {
 			texts(rows, func(r *ledger.PatientRequest) string { return r.Kind }),
 			bigints(rows, func(r *ledger.PatientRequest) uint64 { return uint64(r.Time) }))
 	}
+	queueLinks(q, b.Links)
 	if e := b.Erasure; e != nil {
 		q.add("erase", `SELECT dosewire_erase($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			bigint(e.Index), e.Patient[:], ids(e.Keys, func(v *ledger.ID) *ledger.ID { return v }), bigint(uint64(e.Records)),

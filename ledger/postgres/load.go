@@ -28,6 +28,8 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Dispenses:     map[ledger.Key]ledger.Dispense{},
 		Nominations:   map[ledger.ID]ledger.ID{},
 		Waiting:       map[ledger.ID][]ledger.ID{},
+		Linked:        map[ledger.ID][]ledger.ID{},
+		Therapies:     map[ledger.ID][]ledger.ID{},
 	}
 	l := loader{&pgx.Batch{}, &have}
 	l.messages(w.Messages)
@@ -35,7 +37,10 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	l.prescriptions(w.Prescriptions)
 	l.citations(w.Citations)
 	l.dispenses(w.Dispenses)
-	l.patients(w.Patients)
+	l.nominations(w.Patients)
+	l.waiting(w.Waiting)
+	l.linked(w.Linked)
+	l.therapies(w.Therapies)
 	if err := s.send(ctx, l.batch, "load"); err != nil {
 		return have, err
 	}
@@ -136,7 +141,7 @@ func (l loader) dispenses(ks []ledger.Key) {
 	}, orgs, hashes)
 }
 
-func (l loader) patients(ids []ledger.ID) {
+func (l loader) nominations(ids []ledger.ID) {
 	if len(ids) == 0 {
 		return
 	}
@@ -146,11 +151,33 @@ func (l loader) patients(ids []ledger.ID) {
 		l.have.Nominations[n.Patient] = n.Pharmacy
 		return err
 	}, uuids(ids))
+}
+
+func (l loader) waiting(ids []ledger.ID) {
+	if len(ids) == 0 {
+		return
+	}
 	l.ask(`SELECT `+prescriptionColumns+` FROM prescription p WHERE p.patient = ANY ($1) AND p.pharmacy IS NULL ORDER BY p.id`, func(rows pgx.Rows) error {
 		p, err := l.add(rows)
 		l.have.Waiting[p.Patient] = append(l.have.Waiting[p.Patient], p.ID)
 		return err
 	}, uuids(ids))
+}
+
+// therapies are those that a safety check compares with.
+func (l loader) therapies(ids []ledger.ID) {
+	if len(ids) == 0 {
+		return
+	}
+	l.ask(`SELECT p.* FROM unnest($1::uuid[]) AS asked (id), LATERAL (
+	    SELECT `+prescriptionColumns+` FROM prescription p WHERE p.patient = asked.id
+	      AND p.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')
+	    ORDER BY p.status IN ('completed', 'expired'), p.id DESC LIMIT $2) p
+	  ORDER BY p.status IN ('completed', 'expired'), p.id DESC`, func(rows pgx.Rows) error {
+		p, err := l.add(rows)
+		l.have.Therapies[p.Patient] = append(l.have.Therapies[p.Patient], p.ID)
+		return err
+	}, uuids(ids), ledger.MaxTherapies)
 }
 
 // delivered asks for every prescription that was found. It is a statement of its own: a delivery that

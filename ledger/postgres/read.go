@@ -59,12 +59,12 @@ func (s *Store) Due(ctx context.Context, now int64, limit int) ([]ledger.Prescri
 }
 
 // Unfetched returns prescriptions that wait at a pharmacy which has not acknowledged their delivery.
-func (s *Store) Unfetched(ctx context.Context, before int64, limit int) ([]ledger.Prescription, error) {
+func (s *Store) Unfetched(ctx context.Context, before int64, after ledger.ID, limit int) ([]ledger.Prescription, error) {
 	rows, err := s.pool.Query(ctx, `SELECT DISTINCT `+prescriptionColumns+`
 	  FROM organization o LEFT JOIN acknowledged a ON a.org = o.id
 	  JOIN effect e ON e.org = o.id AND e.number > coalesce(a.number, 0) AND e.time <= $1 AND e.record IS NOT NULL
 	  JOIN prescription p ON p.record = e.record AND p.pharmacy = o.id AND p.status = 'ready'
-	  WHERE o.kind = 'pharmacy' ORDER BY p.id LIMIT $2`, before, max(limit, 0))
+	  WHERE o.kind = 'pharmacy' AND p.id > $3 ORDER BY p.id LIMIT $2`, before, max(limit, 0), id(after))
 	all, err := collect(rows, err, func(r pgx.Rows) (ledger.Prescription, error) { return scanPrescription(r) })
 	return all, refuse(err, "read what is not fetched")
 }

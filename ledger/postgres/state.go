@@ -97,4 +97,9 @@ var stateTables = []struct {
 		err := r.Scan(idInto{&p.ID}, idInto{&p.Patient}, &p.Kind, &p.Time)
 		return p.StateRow(), err
 	}},
+	{`SELECT patient, person FROM patient_link ORDER BY patient`, func(r pgx.Rows) (ledger.StateRow, error) {
+		var l ledger.PatientLink
+		err := r.Scan(idInto{&l.Patient}, idInto{&l.Person})
+		return l.StateRow(), err
+	}},
 }

@@ -22,9 +22,10 @@ import (
 // when the effect has its own Body, or when the record must be opened first.
 type announcement struct {
 	ledger.Effect
-	body    []byte // nil = not at hand
-	leaf    string // of the entry Index, hex; "" = not at hand
-	verdict string // on the record's signatures
+	body    []byte         // nil = not at hand
+	leaf    string         // of the entry Index, hex; "" = not at hand
+	verdict string         // on the record's signatures
+	safety  map[int]string // by item: what its orders were checked by; nil = not at hand
 }
 
 // announcements pairs a batch's effects with the bodies and leaves at hand.
@@ -40,7 +41,7 @@ func announcements(effects []ledger.Effect, units []*unit) []announcement {
 	for i, e := range effects {
 		out[i] = announcement{Effect: e, leaf: leaves[e.Index]}
 		if u, ok := from[e.Record]; ok {
-			out[i].body, out[i].verdict = u.body, u.verdict()
+			out[i].body, out[i].verdict, out[i].safety = u.body, u.verdict(), u.inputs
 		}
 	}
 	return out
@@ -347,7 +348,7 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 
 // message is the delivery that an effect stands for.
 func (a *announcer) message(ctx context.Context, e announcement) (streams.Message, error) {
-	payload, verdict, err := a.payload(ctx, e)
+	payload, verdict, err := a.payload(ctx, &e)
 	if err != nil {
 		return streams.Message{}, err
 	}
@@ -375,6 +376,7 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	if verdict != "" {
 		h.Set(streams.HeaderVerdict, verdict)
 	}
+	a.checked(h, e)
 	subject := e.Record
 	if subject == (ledger.ID{}) {
 		subject = e.Prescription
@@ -410,10 +412,11 @@ func (a *announcer) leaf(ctx context.Context, e announcement) (string, error) {
 
 // payload is the effect's own body, or what the receiver may see of the record, with the verdict on
 // its signatures.
-func (a *announcer) payload(ctx context.Context, e announcement) (body []byte, verdict string, err error) {
+func (a *announcer) payload(ctx context.Context, e *announcement) (body []byte, verdict string, err error) {
 	switch {
 	case e.Body != nil:
-		return e.Body, "", nil
+		body, err = a.own(ctx, e.Effect)
+		return body, "", err
 	case e.body == nil:
 		if e.body, e.verdict, err = a.opened(ctx, e.Record); err != nil {
 			return nil, "", err

@@ -37,6 +37,7 @@ type circumstances struct {
 	Right      bool            `json:"right,omitempty"`      // and its secret, and it was shown with these bytes
 	Directed   []int           `json:"directed,omitempty"`   // orders for which the policy lets the prescriber choose
 	RecordOnly []int           `json:"recordOnly,omitempty"` // orders that the policy lets be recorded only
+	Safety     *weighed        `json:"safety,omitempty"`     // what came of the safety checks; absent = nothing
 	Unread     bool            `json:"unread,omitempty"`     // signatures that nobody asked for
 	Issues     []noted         `json:"issues,omitempty"`     // what the validator said
 	Print      string          `json:"print,omitempty"`      // fingerprint of the message, where it is not that of the sealed bytes; hex
@@ -66,7 +67,7 @@ var errCircumstances = fault.New(fault.Invalid, "recorder: the record does not s
 func (u *unit) circumstances() circumstances {
 	c := circumstances{Version: circumstancesVersion, At: u.at, Part: u.message.Part, Fact: u.kind,
 		Claim: u.claim, Match: u.match, Shown: u.shown, Right: u.right,
-		Directed: u.words.directed, RecordOnly: u.words.recordOnly, Unread: u.unread}
+		Directed: u.words.directed, RecordOnly: u.words.recordOnly, Unread: u.unread, Safety: u.weighed}
 	if utf8.ValidString(u.named) {
 		c.ID = u.named
 	} else {
@@ -132,6 +133,7 @@ func (c circumstances) appendTo(b []byte) []byte {
 	value("right", true, c.Right)
 	value("directed", c.Directed, c.Directed != nil)
 	value("recordOnly", c.RecordOnly, c.RecordOnly != nil)
+	value("safety", c.Safety, c.Safety != nil)
 	value("unread", true, c.Unread)
 	value("issues", c.Issues, c.Issues != nil)
 	value("print", c.Print, c.Print != "")
@@ -166,7 +168,7 @@ func (c circumstances) restore(u *unit) {
 	u.proof.Locator = c.Code
 	u.proof.Prescription, _, _ = collect.ParseLocator(c.Code) // in whatever spelling
 	u.words = words{c.Directed, c.RecordOnly}
-	u.unread = c.Unread
+	u.unread, u.weighed = c.Unread, c.Safety
 	for _, i := range c.Issues {
 		u.issues = append(u.issues, fhir.Issue(i))
 	}

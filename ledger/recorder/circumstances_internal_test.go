@@ -25,6 +25,7 @@ func TestCircumstances(t *testing.T) {
 	for _, named := range []string{"m-4711", "", "\xff<&>"} {
 		u := sealedUnit()
 		u.named, u.message.Part, u.sub, u.of, u.match, u.about, u.kind = named, 2, 3, 7, 9, u.result.record.ID, "due"
+		u.weighed = &weighed{Blind: true, Orders: []weighedOrder{{}, {Signal: true, Found: []string{"DUPTHPY code"}}}}
 		u.words, u.unread = words{[]int{1}, []int{0, 2}}, true
 		u.shown, u.right, u.proof.Prescription = true, true, u.result.record.ID
 		u.proof.Locator = collect.Locator(u.proof.Prescription, 7)

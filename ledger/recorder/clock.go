@@ -59,7 +59,11 @@ func (c *clock) run(ctx context.Context) {
 }
 
 func (c *clock) look(ctx context.Context) error {
-	now := time.Now().UnixMilli() + c.r.ahead.Load()
+	head, err := c.r.deps.Reader.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("recorder: head: %w", err)
+	}
+	now := max(time.Now().UnixMilli()+c.r.ahead.Load(), head.Time) // stream time is never before the ledger's
 	due, err := c.r.deps.Reader.Due(ctx, now, dueAtOnce)
 	if err != nil {
 		return fmt.Errorf("recorder: due: %w", err)
@@ -84,20 +88,33 @@ func (c *clock) look(ctx context.Context) error {
 
 // silent finds the prescriptions whose pharmacy has not fetched them in time.
 func (c *clock) silent(ctx context.Context, now int64) ([]streams.Message, error) {
-	waiting, err := c.r.deps.Reader.Unfetched(ctx, now-rx.SilenceUrgent.Milliseconds(), dueAtOnce)
-	if err != nil {
-		return nil, fmt.Errorf("recorder: not fetched: %w", err)
-	}
 	var facts []streams.Message
-	for _, p := range waiting {
-		var s stored
-		if json.Unmarshal(p.State, &s) != nil || s.SilentAt() == 0 || now < s.SilentAt() {
-			continue // a state that cannot be read is said where it is decided
+	for after := (ledger.ID{}); ; {
+		waiting, err := c.r.deps.Reader.Unfetched(ctx, now-rx.SilenceUrgent.Milliseconds(), after, dueAtOnce)
+		if err != nil {
+			return nil, fmt.Errorf("recorder: not fetched: %w", err)
 		}
-		facts = append(facts, factOf(FactSilent, p.ID.String()+"."+strconv.FormatInt(s.OfferedAt, 10),
-			SilentFact{Prescription: p.ID.String(), Pharmacy: s.Pharmacy}))
+		for _, p := range waiting {
+			after = p.ID // those that were said wait on, and others behind them
+			var s stored
+			if json.Unmarshal(p.State, &s) != nil || s.SilentAt() == 0 || now < s.SilentAt() {
+				continue // a state that cannot be read is said where it is decided
+			}
+			// A pharmacy may have taken this one and be slow with one before it.
+			waits, err := streams.DeliveryWaits(ctx, c.r.js, s.Pharmacy, p.Record.String())
+			if err != nil {
+				return nil, fmt.Errorf("recorder: not fetched: %w", err)
+			}
+			if !waits {
+				continue
+			}
+			facts = append(facts, factOf(FactSilent, p.ID.String()+"."+strconv.FormatInt(s.OfferedAt, 10),
+				SilentFact{Prescription: p.ID.String(), Pharmacy: s.Pharmacy}))
+		}
+		if len(waiting) < dueAtOnce || len(facts) >= dueAtOnce {
+			return facts, nil
+		}
 	}
-	return facts, nil
 }
 
 // factOf is a fact of the hub under an id that names what it is about.

@@ -72,6 +72,9 @@ func sealUnit(u *unit) error {
 		body = u.result.instead
 	}
 	rec.KeyID = u.patient.KeyID
+	if err := u.sealEffects(); err != nil {
+		return err
+	}
 	commitment, err := ledger.SealWith(u.patient, rec, body, u.evidenceOf())
 	u.result.commitment = commitment
 	return err
@@ -122,6 +125,7 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 	b.Fills, b.Delivered = v.fills, v.delivered
 	b.Organizations, b.Clients = v.organizations, v.clients
 	b.Holds, b.Released, b.Requests = v.holds, v.released, v.requests
+	b.Links = v.links
 	if b.Erasure != nil {
 		b.Erasure.Job = erasureJob(&v.keeping, b.Erasure, b.From.Epoch, b.To.Deliveries)
 	}

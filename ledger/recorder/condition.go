@@ -111,6 +111,7 @@ func (t *draft) amend(p *prescription, kind rx.Kind, n int, q fhir.Request) erro
 	if !a.Refused && !t.theirs(p, event.Kind, q) {
 		return nil
 	}
+	t.place(p, q, kind, a)
 	t.answered(streams.Resource{Type: streams.TypeMedicationRequest, ID: p.row.ID.String(), Version: p.row.Version, Status: 200}, p, a, q.Expression)
 	return nil
 }

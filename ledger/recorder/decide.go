@@ -54,6 +54,7 @@ type decider struct {
 	view      *view
 	policy    policy
 	tries     tries
+	scales    scales
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
 	newID     func(*unit) ledger.ID // of the record that a unit becomes
@@ -208,6 +209,7 @@ type draft struct {
 	conflict   bool // a valid message at the wrong moment: recorded, nothing changes
 	counted    bool // but what the refusal itself changes
 	patient    ledger.ID
+	safety     weighing
 	statement  string // public text that is the whole record
 	passing    bool   // about nobody: kept as long as a refusal
 }
@@ -368,6 +370,7 @@ func (t *draft) inform(code fault.Code, expression string) {
 // finish builds the answer and the effects of a unit that is recorded.
 func (t *draft) finish() {
 	u := t.unit
+	t.weigh()
 	t.signed()
 	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources, Signature: u.verdict()}
 	for _, res := range t.resources {
@@ -388,7 +391,7 @@ func (t *draft) finish() {
 	}
 	u.result.idle = t.conflict && !t.counted
 	if !u.result.idle {
-		u.result.effects = t.effects()
+		u.result.effects = append(t.effects(), t.signals()...)
 	}
 }
 
@@ -425,6 +428,7 @@ func (t *draft) apply() {
 
 // settle keeps the list of those that wait for a pharmacy.
 func (v *view) settle(p *prescription) {
+	v.taking(p)
 	waiting := v.Waiting[p.row.Patient]
 	if p.state.Pharmacy == "" {
 		for _, id := range waiting {
@@ -437,14 +441,15 @@ func (v *view) settle(p *prescription) {
 }
 
 // stored is a prescription's state as the state column holds it: the machine's value, the hashes under
-// which a pharmacy may cite it and by which it can tell the patient from another, and how many collect
-// codes it has had.
+// which a pharmacy may cite it and by which it can tell the patient from another, how many collect codes
+// it has had, and what a safety check compares.
 type stored struct {
 	rx.Kept
-	CiteIdentifier string `json:"citeIdentifier,omitempty"`
-	CiteLocal      string `json:"citeLocal,omitempty"`
-	Codes          uint16 `json:"codes,omitempty"` // number of the latest collect code
-	Subject        []who  `json:"subject,omitempty"`
+	CiteIdentifier string   `json:"citeIdentifier,omitempty"`
+	CiteLocal      string   `json:"citeLocal,omitempty"`
+	Codes          uint16   `json:"codes,omitempty"` // number of the latest collect code
+	Subject        []who    `json:"subject,omitempty"`
+	Therapy        *therapy `json:"therapy,omitempty"`
 }
 
 // write fills the row's columns from the state.

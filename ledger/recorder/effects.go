@@ -56,6 +56,7 @@ func (t *draft) effects() []ledger.Effect {
 			if c.Kind == rx.Offer {
 				source = c.p.state.Record
 				t.deliver(e.Org, c.p)
+				t.offered(c.p, c.Org)
 			}
 			record, item, _ := parseReference(source)
 			e.Record, e.Type = record, t.typeOf(record, item)

@@ -47,7 +47,11 @@ func Begin(ctx context.Context, c Config, d Deps, at time.Time) error {
 
 // Take brings messages into the ledger.
 func (r *Recorder) Take(ctx context.Context, messages []streams.Message) error {
-	return r.step(ctx, messages)
+	arrivals := make([]arrival, len(messages))
+	for i := range messages {
+		arrivals[i].message = &messages[i]
+	}
+	return r.step(ctx, arrivals)
 }
 
 // Position is the head as this recorder knows it.

@@ -90,12 +90,17 @@ func (d *decider) fact(u *unit, now time.Time) (*draft, error) {
 		t.hold()
 	case FactRequest:
 		t.patientRequest()
+	case FactLink:
+		t.link()
+	case FactUnlink:
+		t.unlink()
 	default:
 		u.refuse(fault.Of(fault.CodeFact))
 	}
 	if !u.refused() {
 		t.finish()
 		t.stateErasure()
+		t.stateLinks()
 	}
 	return t, nil
 }

@@ -16,12 +16,12 @@ import (
 	"github.com/dosewire/dosewire/streams"
 )
 
-// handle brings messages into the ledger whatever is in them. A batch that fails on its data is
+// handle brings arrivals into the ledger whatever is in them. A batch that fails on its data is
 // halved until one message stands alone; that one is quarantined and the line goes on. A database
 // that cannot be reached is waited for.
-func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error {
+func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		err := r.attempt(ctx, messages)
+		err := r.attempt(ctx, arrivals)
 		switch fault.KindOf(err) {
 		case fault.Unavailable:
 			if done, err := r.recheck(ctx, wait); done || err != nil {
@@ -38,12 +38,12 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 			return nil
 		case ctx.Err() != nil:
 			return err
-		case len(messages) > 1:
-			half := len(messages) / 2
-			if err := r.handle(ctx, messages[:half]); err != nil {
+		case len(arrivals) > 1:
+			half := len(arrivals) / 2
+			if err := r.handle(ctx, arrivals[:half]); err != nil {
 				return err
 			}
-			messages = messages[half:]
+			arrivals = arrivals[half:]
 		default:
 			if broken := r.ends(ctx, r.head); broken != nil {
 				return broken // it is not the message
@@ -51,8 +51,8 @@ func (r *Recorder) handle(ctx context.Context, messages []streams.Message) error
 			if err := r.sealable(ctx); err != nil {
 				return err // nor is it here
 			}
-			r.log.ErrorContext(ctx, "message quarantined", "seq", messages[0].Seq, "kind", fault.KindOf(err).String(), "error", err)
-			return r.isolate(ctx, &messages[0])
+			r.log.ErrorContext(ctx, "message quarantined", "seq", arrivals[0].message.Seq, "kind", fault.KindOf(err).String(), "error", err)
+			return r.isolate(ctx, arrivals[0].message)
 		}
 	}
 }
@@ -82,8 +82,9 @@ func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, 
 	return false, nil
 }
 
-// attempt decides and commits messages as one batch. A panic is an error of this batch.
-func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err error) {
+// attempt decides and commits arrivals as one batch. A panic is an error of this batch.
+func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) {
+	defer forget(arrivals)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.New(fault.Internal, fmt.Sprintf("recorder: panic of type %T", p)) // its text may hold patient data
@@ -91,20 +92,17 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 	}()
 	began := time.Now()
 	r.intended = ledger.Head{}
-	end := r.trace(ctx, messages)
+	end := r.trace(ctx, arrivals)
 	defer func() { end(err) }()
 
 	limit := began.UnixMilli() + r.ahead.Load() + 5000
-	for i := range messages {
-		if messages[i].Time.UnixMilli() > limit {
+	for _, a := range arrivals {
+		if a.message.Time.UnixMilli() > limit {
 			return ErrClock
 		}
 	}
-	var units []*unit
-	for _, of := range r.prepare(messages) {
-		units = append(units, of...)
-	}
-	if err := r.patients(ctx, units); err != nil {
+	units, err := r.units(ctx, arrivals)
+	if err != nil {
 		return err
 	}
 	v, err := r.load(ctx, units)
@@ -112,7 +110,7 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 		return err
 	}
 	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, newID: newID, view: v, names: map[ledger.Key]*unit{},
-		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries)}
+		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries), scales: scales{classes: r.config.Map, fault: r.config.Fault}}
 	at := r.head.Time
 	for _, u := range units {
 		at = max(at, u.message.Time.UnixMilli())
@@ -136,14 +134,14 @@ func (r *Recorder) attempt(ctx context.Context, messages []streams.Message) (err
 }
 
 // trace continues the trace of every message that carries one, for the time of the batch.
-func (r *Recorder) trace(ctx context.Context, messages []streams.Message) func(error) {
+func (r *Recorder) trace(ctx context.Context, arrivals []arrival) func(error) {
 	var spans []trace.Span
-	for i := range messages {
-		if messages[i].Header.Get(streams.HeaderTraceParent) == "" {
+	for _, a := range arrivals {
+		if a.message.Header.Get(streams.HeaderTraceParent) == "" {
 			continue
 		}
-		_, span := r.config.Tracer.Start(streams.Extract(ctx, messages[i].Header), "record",
-			trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attribute.Int64("seq", int64(messages[i].Seq))))
+		_, span := r.config.Tracer.Start(streams.Extract(ctx, a.message.Header), "record",
+			trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attribute.Int64("seq", int64(a.message.Seq))))
 		spans = append(spans, span)
 	}
 	return func(err error) {

@@ -63,16 +63,16 @@ type ErasureStatement struct {
 // alone reports whether a message must have a commit of its own.
 func alone(m *streams.Message) bool {
 	src, ok := streams.ParseIntake(m.Subject)
-	return ok && slices.Contains([]string{FactErase, FactHold, FactRequest}, src.Kind)
+	return ok && slices.Contains([]string{FactErase, FactHold, FactRequest, FactLink, FactUnlink}, src.Kind)
 }
 
-// together is how many of the messages may be decided in one commit.
-func together(messages []streams.Message) int {
-	if alone(&messages[0]) {
+// together is how many of the arrivals may be decided in one commit.
+func together(arrivals []arrival) int {
+	if alone(arrivals[0].message) {
 		return 1
 	}
 	n := 1
-	for n < len(messages) && !alone(&messages[n]) {
+	for n < len(arrivals) && !alone(arrivals[n].message) {
 		n++
 	}
 	return n
@@ -169,6 +169,7 @@ func (t *draft) erasure() {
 		t.resources = append(t.resources, streams.Resource{Type: FactErase, Status: 200})
 		t.view.erasure = &ledger.Erasure{Patient: asked.Patient, Keys: k.erase.Keys, Records: len(k.plan.Records),
 			Resources: resources(k.plan), Quarantined: k.quarantined}
+		t.parted(asked.Patient)
 	}
 }
 

@@ -181,13 +181,13 @@ func TestSilentPharmacy(t *testing.T) {
 	if got := h.codes(h.clinic, 300*time.Millisecond); len(got) != 0 {
 		t.Errorf("the clinic was told %v", got)
 	}
-	waiting, err := h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), 10)
+	waiting, err := h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), ledger.ID{}, 10)
 	if err != nil || len(waiting) != 1 || waiting[0].ID.String() != rx {
 		t.Errorf("not fetched: %d, %v", len(waiting), err)
 	}
 	h.received(h.oldBridge, 300*time.Millisecond)
 	time.Sleep(1500 * time.Millisecond) // the announcer stores what is acknowledged once a second
-	if waiting, err = h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), 10); err != nil || len(waiting) != 0 {
+	if waiting, err = h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), ledger.ID{}, 10); err != nil || len(waiting) != 0 {
 		t.Errorf("fetched: %d, %v", len(waiting), err)
 	}
 }

@@ -68,6 +68,11 @@ type view struct {
 	released []ledger.ID
 	requests []ledger.PatientRequest
 	erasure  *ledger.Erasure
+
+	persons persons
+	linking *LinkStatement
+	links   []ledger.PatientLink
+	told    []ledger.Effect // wakes about links
 }
 
 // prescription is a row with its state machine value.
@@ -109,6 +114,9 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 		if err := r.loadKeeping(ctx, units[0], v); err != nil {
 			return nil, err
 		}
+		if err := r.loadLinks(ctx, units[0], v); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
 }
@@ -137,6 +145,9 @@ func newView(h ledger.Have) *view {
 	if v.Nominations == nil {
 		v.Nominations = map[ledger.ID]ledger.ID{}
 	}
+	if v.Therapies == nil {
+		v.Therapies = map[ledger.ID][]ledger.ID{}
+	}
 	if v.Waiting == nil {
 		v.Waiting = map[ledger.ID][]ledger.ID{}
 	}
@@ -149,7 +160,7 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 	w.Messages = append(w.Messages, u.name)
 	if u.kind == FactNomination {
 		if f, err := parseNomination(u.body); err == nil {
-			w.Patients = append(w.Patients, f.patient)
+			w.Patients, w.Waiting = append(w.Patients, f.patient), append(w.Waiting, f.patient)
 			w.Prescriptions = append(w.Prescriptions, f.prescription)
 		}
 		return
@@ -173,6 +184,9 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
+		if len(u.read.Requests) > 0 {
+			w.Therapies = append(w.Therapies, u.persons()...)
+		}
 	}
 	for _, q := range u.read.Requests {
 		if key, ok := PrescriptionKey(k, u.sender.ID, q.Identity, q.Local); ok {

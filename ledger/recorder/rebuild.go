@@ -48,6 +48,7 @@ type Rebuilt struct {
 	messages    map[ledger.Key]memory
 	holds       []ledger.Hold
 	requests    map[ledger.ID]ledger.PatientRequest
+	links       map[ledger.ID]ledger.ID // patient → person
 }
 
 // memory is a row of table message.
@@ -66,8 +67,9 @@ type Rows interface {
 func NewRebuilt(source Rows, keys *ledger.Keyring) *Rebuilt {
 	b := &Rebuilt{source: source, keys: keys, orgs: map[ledger.ID]ledger.Organization{}, clients: map[ledger.ID]ledger.Client{},
 		nominations: map[ledger.ID]ledger.ID{}, fills: map[ledger.ID][]ledger.Fill{}, delivered: map[[2]ledger.ID]ledger.Delivered{},
-		messages: map[ledger.Key]memory{}, lapsed: map[ledger.ID]bool{}, requests: map[ledger.ID]ledger.PatientRequest{}}
-	b.decider = &decider{keys: keys, directory: directory.New(nil, nil), policy: recalled{}, view: newView(ledger.Have{}),
+		messages: map[ledger.Key]memory{}, lapsed: map[ledger.ID]bool{}, requests: map[ledger.ID]ledger.PatientRequest{},
+		links: map[ledger.ID]ledger.ID{}}
+	b.decider = &decider{keys: keys, directory: directory.New(nil, nil), policy: recalled{}, scales: scales{recalled: true}, view: newView(ledger.Have{}),
 		names: map[ledger.Key]*unit{}, orgs: map[ledger.ID]ledger.Organization{}, newID: func(*unit) ledger.ID { return b.record }}
 	return b
 }
@@ -144,6 +146,11 @@ func (b *Rebuilt) add(ctx context.Context, row ledger.Row) error {
 	}
 	if row.Entry.Kind == ledger.KindErasure {
 		if err := b.forget(opened.Plaintext); err != nil {
+			return err
+		}
+	}
+	if u.kind == FactLink || u.kind == FactUnlink {
+		if err := b.relink(opened.Plaintext); err != nil {
 			return err
 		}
 	}
@@ -313,8 +320,10 @@ func (b *Rebuilt) forget(statement []byte) error {
 			delete(b.requests, id)
 		}
 	}
+	b.part(patient)
 	delete(b.nominations, patient)
 	delete(v.Nominations, patient)
 	delete(v.Waiting, patient)
+	delete(v.Therapies, patient)
 	return nil
 }

@@ -213,6 +213,15 @@ func history(t *testing.T, h *hub, random *rand.Rand, mrns ...string) {
 		// another patient's subject on a cancel: the prescription's own patient keeps the record
 		send(h.clinic, withStatus(of("other-"+mrn, order(id("0"), oldBridgeNPI, "Amoxicillin <&>")), "cancelled"))
 		h.publish(h.clinic, next(), of(mrn, order(id("p"), oldBridgeNPI, "published")))
+		send(h.clinic2, of(mrn, order(id("n"), oldBridgeNPI, "Bisoprolol")))
+		here, _ := h.patient(h.clinic, mrn)
+		there, _ := h.patient(h.clinic2, mrn)
+		h.fact(recorder.FactLink, recorder.LinkFact{Patient: here.Patient, Other: there.Patient})
+		if first, ok := h.patient(h.clinic, mrns[0]); ok && random.IntN(2) == 0 {
+			h.fact(recorder.FactLink, recorder.LinkFact{Patient: there.Patient, Other: first.Patient})
+			h.fact(recorder.FactUnlink, recorder.UnlinkFact{Patient: here.Patient, By: recorder.ByPatient})
+			h.fact(recorder.FactLink, recorder.LinkFact{Patient: here.Patient, Other: first.Patient})
+		}
 	}
 	held := h.fact(recorder.FactHold, recorder.HoldFact{Org: h.clinic2.ID, Reason: "audit"})
 	if random.IntN(2) == 0 {

@@ -216,6 +216,10 @@ func (b *Rebuilt) table(name string) (map[string]string, error) {
 		for _, r := range b.requests {
 			put(r.StateRow())
 		}
+	case "patient_link":
+		for patient, person := range b.links {
+			put(ledger.PatientLink{Patient: patient, Person: person}.StateRow())
+		}
 	}
 	return rows, nil
 }

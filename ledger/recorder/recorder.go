@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -35,6 +36,7 @@ type Config struct {
 	Meter     metric.Meter                      // no metrics when nil
 	Validate  func(*fhir.Document) []fhir.Issue // fhir.Validate
 	Policy    Policy
+	Map       *safety.Map                          // classes of medicines, for safety checks; nil = none
 	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
 	// Damaged is told of stored data that is not what was written, as it is met: the record of an entry,
 	// or a prescription's state when its id is not zero. nil = nobody is.
@@ -328,40 +330,49 @@ func (r *Recorder) record(ctx, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
 	}
-	defer reader.Close()
+	in := newIntake(r, reader)
+	reading, stop := context.WithCancel(ctx)
+	var ahead sync.WaitGroup
+	ahead.Go(func() { in.run(reading) })
+	defer func() {
+		stop()
+		reader.Close()
+		in.close()
+		ahead.Wait()
+	}()
 	for ctx.Err() == nil {
 		if err := context.Cause(work); err != nil {
 			return err // the announcer failed while there was nothing to do
 		}
-		messages, err := reader.Batch(ctx, r.config.MaxBatch, r.config.MaxBytes, 200*time.Millisecond)
+		arrivals, err := in.take(ctx, r.config.MaxBatch, r.config.MaxBytes, 200*time.Millisecond)
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
 		}
-		if err := r.step(work, messages); err != nil {
+		if err := r.step(work, arrivals); err != nil {
 			if cause := context.Cause(work); cause != nil {
 				return cause
 			}
 			return err
 		}
-		r.announcer.hold(reader.Ready() > 0)
+		r.announcer.hold(in.more())
 	}
 	return nil
 }
 
 // step brings one batch, or the passing of time, into the ledger.
-func (r *Recorder) step(ctx context.Context, messages []streams.Message) error {
-	for len(messages) > 0 {
-		n := together(messages)
-		n = untilRights(messages[:n])
-		if err := r.handle(ctx, messages[:n]); err != nil {
+func (r *Recorder) step(ctx context.Context, arrivals []arrival) error {
+	for len(arrivals) > 0 {
+		n := together(arrivals)
+		n = untilRights(arrivals[:n])
+		if err := r.handle(ctx, arrivals[:n]); err != nil {
 			return err
 		}
-		if alone(&messages[0]) {
+		if alone(arrivals[0].message) {
 			if err := r.shred(ctx); err != nil {
 				return err
 			}
 		}
-		if messages = messages[n:]; len(messages) == 0 {
+		if arrivals = arrivals[n:]; len(arrivals) == 0 {
 			return nil
 		}
 	}

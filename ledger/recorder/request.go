@@ -64,6 +64,7 @@ func (t *draft) request(n int, q fhir.Request) error {
 	if !a.Refused && !t.theirs(p, kind, q) {
 		return nil
 	}
+	t.place(p, q, kind, a)
 	if !a.Refused && first && kind == rx.Issue {
 		if err := t.replace(p, q); err != nil {
 			return err

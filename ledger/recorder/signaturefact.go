@@ -64,14 +64,19 @@ func anchored(org ledger.Organization) bool {
 	return err == nil
 }
 
-// untilRights is how many messages belong together: up to the first fact that changes an
+// untilRights is how many arrivals belong together: up to the first fact that changes an
 // organisation's rights, so that every message is judged by the rights that were in force where it
 // stands in the stream, however messages were batched.
-func untilRights(messages []streams.Message) int {
-	for i, m := range messages {
-		if src, ok := streams.ParseIntake(m.Subject); ok && (src.Kind == FactOrganization || src.Kind == FactSignature) {
+func untilRights(arrivals []arrival) int {
+	for i, a := range arrivals {
+		if changesRights(a.message) {
 			return i + 1
 		}
 	}
-	return len(messages)
+	return len(arrivals)
+}
+
+func changesRights(m *streams.Message) bool {
+	src, ok := streams.ParseIntake(m.Subject)
+	return ok && (src.Kind == FactOrganization || src.Kind == FactSignature)
 }

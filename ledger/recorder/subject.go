@@ -20,8 +20,8 @@ const subjects = 8
 // subjectOf names the patient of a message for one prescription. An identifier without a system says
 // nothing to another organisation.
 func subjectOf(k *ledger.Keyring, prescription ledger.ID, s fhir.Subject) (all []who) {
-	short := func(parts ...string) string {
-		sum := k.Index(prescription, parts...).Hash
+	short := func(space string, parts ...string) string {
+		sum := k.Index(ledger.ID{}, append([]string{space, prescription.String()}, parts...)...).Hash
 		return hex.EncodeToString(sum[:16])
 	}
 	for _, id := range s.Identifiers {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -30,7 +31,8 @@ type unit struct {
 
 	doc      *fhir.Document
 	examined fhir.Examination
-	known    bool // examined where it came in
+	known    bool        // examined where it came in
+	linked   []ledger.ID // patients who are the same person, by the person's own word
 	read     fhir.Message
 	issues   []fhir.Issue // so far; an error among them refuses the unit
 	claim    uint64       // Rx-Claim as stated
@@ -43,6 +45,7 @@ type unit struct {
 	name     ledger.Key  // (org, message id)
 	named    string      // the message id in name
 	words    words       // the policy's
+	weighed  *weighed    // what came of the safety checks; nil = nothing
 	at       int64       // stream time of the decision, unix ms
 	noted    int         // issues that there were before it
 	print    ledger.Hash // fingerprint of body
@@ -50,6 +53,7 @@ type unit struct {
 	reply    string      // Rx-Reply, "" = answered by a delivery
 	patient  ledger.PatientKey
 	keyed    bool                // patient is set
+	inputs   map[int]string      // by item: what an order was checked by
 	evidence *signature.Evidence // what came of its signatures; nil = not judged
 	unread   bool                // there are some, and nobody asks for any
 	brief    bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
@@ -67,35 +71,32 @@ const maxMessageID = 256
 // hubIDs begins the message id of every fact. No organisation's id begins so.
 const hubIDs = "hub."
 
-// prepare does all that needs no state: the pure part, on every core. A panic in it refuses the unit
-// it happened in and nothing else.
-func (r *Recorder) prepare(messages []streams.Message) [][]*unit {
-	prepared := make([][]*unit, len(messages))
-	workers := min(runtime.GOMAXPROCS(0), (len(messages)+7)/8)
-	var next sync.Mutex
-	i := 0
-	take := func() int {
-		next.Lock()
-		defer next.Unlock()
-		i++
-		return i - 1
+// prepare does all that needs no state for the arrivals for which it was not done, and returns those: the
+// pure part, on every core. A panic in it refuses the unit it happened in and nothing else.
+func (r *Recorder) prepare(arrivals []arrival) []*arrival {
+	var fresh []*arrival
+	for i := range arrivals {
+		if arrivals[i].units == nil {
+			fresh = append(fresh, &arrivals[i])
+		}
 	}
+	var next atomic.Int64
 	work := func() {
-		for n := take(); n < len(messages); n = take() {
-			prepared[n] = r.units(&messages[n])
+		for n := int(next.Add(1)) - 1; n < len(fresh); n = int(next.Add(1)) - 1 {
+			fresh[n].units = r.split(fresh[n].message)
 		}
 	}
 	var wg sync.WaitGroup
-	for range workers - 1 {
+	for range min(runtime.GOMAXPROCS(0), (len(fresh)+7)/8) - 1 {
 		wg.Go(work)
 	}
 	work()
 	wg.Wait()
-	return prepared
+	return fresh
 }
 
-// units reads one message.
-func (r *Recorder) units(m *streams.Message) []*unit {
+// split reads one message.
+func (r *Recorder) split(m *streams.Message) []*unit {
 	whole := &unit{message: m, of: 1, body: m.Body, reply: replyTo(m)}
 	if !whole.guard(func() { r.identify(whole) }) || whole.refused() || whole.kind != "" {
 		return []*unit{whole}

@@ -21,7 +21,7 @@ const cooldown = 2 * time.Hour
 
 // Kinds that wake always: a medicine must not be collected, taken, or waited for any more.
 func wakesAlways(kind string) bool {
-	return slices.Contains([]string{rx.WakeCancelled, rx.WakeConflict, rx.WakeRefused, rx.WakeExpired, rx.WakeExpiring, rx.WakeSilent}, kind)
+	return slices.Contains([]string{rx.WakeCancelled, rx.WakeConflict, rx.WakeRefused, rx.WakeExpired, rx.WakeExpiring, rx.WakeSilent, WakeLinked, WakeUnlinked}, kind)
 }
 
 // news is what a wake was about.
@@ -57,15 +57,18 @@ func (r *recent) fresh(n news, now time.Time) bool {
 	return true
 }
 
-// wakeUp tells the open inboxes and the devices of patients. The stream keeps one wake a device.
+// wakeUp tells the open inboxes and the devices of patients, and of those who are linked with them now. The
+// stream keeps one wake a device.
 func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 	if len(wakes) == 0 {
 		return nil
 	}
-	patients := make([]ledger.ID, 0, len(wakes))
-	for _, w := range wakes {
-		patients = append(patients, w.Patient)
-		if err := a.r.deps.NATS.Publish(streams.LiveSubject(w.Patient.String()), nil); err != nil {
+	audience, patients, err := a.audience(ctx, wakes)
+	if err != nil {
+		return err
+	}
+	for _, id := range patients {
+		if err := a.r.deps.NATS.Publish(streams.LiveSubject(id.String()), nil); err != nil {
 			return fault.Of(fault.CodeUnavailable).Wrap(err)
 		}
 	}
@@ -79,11 +82,14 @@ func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 		due[d.Patient] = false
 	}
 	for _, w := range wakes {
-		if _, reachable := due[w.Patient]; !reachable {
+		reachable := func(id ledger.ID) bool { _, has := due[id]; return has }
+		if !slices.ContainsFunc(audience[w.Patient], reachable) {
 			continue
 		}
 		if wakesAlways(w.Type) {
-			due[w.Patient], urgent[w.Patient] = true, true
+			for _, id := range audience[w.Patient] {
+				due[id], urgent[id] = true, true
+			}
 			continue
 		}
 		pharmacy, err := a.pharmacyOf(ctx, w.Prescription)
@@ -91,7 +97,9 @@ func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 			return err
 		}
 		if a.woken.fresh(news{w.Patient, pharmacy, w.Type}, time.Now()) {
-			due[w.Patient] = true
+			for _, id := range audience[w.Patient] {
+				due[id] = true
+			}
 		}
 	}
 	for _, d := range devices {
@@ -107,6 +115,31 @@ func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 		}
 	}
 	return nil
+}
+
+// audience is who hears of each patient's news: the patient, and those who are linked with it now; and all of
+// them, each once.
+func (a *announcer) audience(ctx context.Context, wakes []ledger.Effect) (of map[ledger.ID][]ledger.ID, all []ledger.ID, err error) {
+	patients := make([]ledger.ID, 0, len(wakes))
+	for _, w := range wakes {
+		patients = append(patients, w.Patient)
+	}
+	if of, err = a.r.deps.Reader.Linked(ctx, patients); err != nil {
+		return nil, nil, fmt.Errorf("recorder: links: %w", err)
+	}
+	seen := map[ledger.ID]bool{}
+	for _, id := range patients {
+		if of[id] == nil {
+			of[id] = []ledger.ID{id}
+		}
+		for _, member := range of[id] {
+			if !seen[member] {
+				seen[member] = true
+				all = append(all, member)
+			}
+		}
+	}
+	return of, all, nil
 }
 
 // pharmacyOf is who has a prescription now, the zero id for nobody.

@@ -36,8 +36,8 @@ func (s *Store) keeping(ctx context.Context, tx *sql.Tx, b *ledger.Batch) error 
 			return refuse(err, "requests")
 		}
 	}
-	if b.Erasure == nil {
-		return nil
+	if err := link(ctx, tx, b.Links); err != nil || b.Erasure == nil {
+		return err
 	}
 	return refuse(erase(ctx, tx, b.Erasure), "erase")
 }
@@ -56,7 +56,8 @@ func erase(ctx context.Context, tx *sql.Tx, e *ledger.Erasure) error {
 	x.do(`UPDATE effect SET kind = 'erased', type = '', state = '', org = NULL, patient = NULL, record = NULL, prescription = NULL,
 	    claim = 0, idx = NULL, items = NULL, body = NULL
 	  WHERE number IN (SELECT number FROM effect WHERE idx IN (SELECT idx FROM record WHERE erased_by = ?2)
-	    UNION SELECT number FROM effect WHERE idx IS NULL AND prescription IS NOT NULL AND prescription IN `+ours+`)`, e.Patient[:], e.Index)
+	    UNION SELECT number FROM effect WHERE idx IS NULL AND prescription IS NOT NULL AND prescription IN `+ours+`
+    UNION SELECT number FROM effect WHERE kind = 'wake' AND prescription IS NULL AND patient = ?1)`, e.Patient[:], e.Index)
 	for _, id := range e.Resources {
 		x.do(`DELETE FROM dispense WHERE resource = ?`, id[:])
 		x.do(`INSERT INTO erased_resource (id) VALUES (?) ON CONFLICT DO NOTHING`, id[:])
@@ -72,6 +73,9 @@ func erase(ctx context.Context, tx *sql.Tx, e *ledger.Erasure) error {
 		`DELETE FROM device WHERE patient = ?1`,
 		`DELETE FROM session WHERE patient = ?1`,
 		`DELETE FROM invitation WHERE patient = ?1`,
+		`DELETE FROM invitation WHERE joined_by = ?1`,
+		`DELETE FROM patient_link WHERE person = (SELECT person FROM patient_link WHERE patient = ?1)
+		  AND (patient = ?1 OR (SELECT count(*) FROM patient_link o WHERE o.person = patient_link.person) = 2)`,
 		`DELETE FROM hold WHERE patient = ?1`,
 		`DELETE FROM patient_request WHERE patient = ?1`,
 	} {

@@ -22,11 +22,13 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Dispenses:     map[ledger.Key]ledger.Dispense{},
 		Nominations:   map[ledger.ID]ledger.ID{},
 		Waiting:       map[ledger.ID][]ledger.ID{},
+		Linked:        map[ledger.ID][]ledger.ID{},
+		Therapies:     map[ledger.ID][]ledger.ID{},
 	}
 	err := s.view(ctx, "load", func(tx *sql.Tx) error {
 		l := loader{ctx, tx, &have}
 		for _, step := range []func(ledger.Want) error{
-			l.messages, l.identities, l.prescriptions, l.citations, l.dispenses, l.patients, l.delivered,
+			l.messages, l.identities, l.prescriptions, l.citations, l.dispenses, l.patients, l.linked, l.therapies, l.delivered,
 		} {
 			if err := step(w); err != nil {
 				return err
@@ -140,12 +142,29 @@ func (l loader) patients(w ledger.Want) error {
 	}
 	const waiting = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p ON p.patient = asked.id
 	  WHERE p.pharmacy IS NULL ORDER BY p.id`
-	return l.ids(w.Patients, waiting, func(rows *sql.Rows) error {
+	return l.ids(w.Waiting, waiting, func(rows *sql.Rows) error {
 		p, err := l.add(rows)
 		l.have.Waiting[p.Patient] = append(l.have.Waiting[p.Patient], p.ID)
 		return err
 	})
 }
+
+// therapies are those that a safety check compares with.
+func (l loader) therapies(w ledger.Want) error {
+	const q = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p ON p.id IN (
+	    SELECT x.id FROM prescription x WHERE x.patient = asked.id
+	      AND x.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')
+	    ORDER BY x.status IN ('completed', 'expired'), x.id DESC LIMIT ` + maxTherapies + `)
+	  ORDER BY p.status IN ('completed', 'expired'), p.id DESC`
+	return l.ids(w.Therapies, q, func(rows *sql.Rows) error {
+		p, err := l.add(rows)
+		l.have.Therapies[p.Patient] = append(l.have.Therapies[p.Patient], p.ID)
+		return err
+	})
+}
+
+// maxTherapies is ledger.MaxTherapies in SQL.
+const maxTherapies = "50"
 
 // delivered comes last: it asks for every prescription that was found.
 func (l loader) delivered(ledger.Want) error {

@@ -101,14 +101,14 @@ func (s *Store) Due(ctx context.Context, now int64, limit int) ([]ledger.Prescri
 }
 
 // Unfetched returns prescriptions that wait at a pharmacy which has not acknowledged their delivery.
-func (s *Store) Unfetched(ctx context.Context, before int64, limit int) ([]ledger.Prescription, error) {
+func (s *Store) Unfetched(ctx context.Context, before int64, after ledger.ID, limit int) ([]ledger.Prescription, error) {
 	const q = `SELECT DISTINCT ` + prescriptionColumns + `
 	  FROM organization o LEFT JOIN acknowledged a ON a.org = o.id
 	  JOIN effect e ON e.org = o.id AND e.number > coalesce(a.number, 0) AND e.time <= ? AND e.record IS NOT NULL
 	  JOIN prescription p ON p.record = e.record AND p.pharmacy = o.id AND p.status = 'ready'
-	  WHERE o.kind = 'pharmacy' ORDER BY p.id LIMIT ?`
+	  WHERE o.kind = 'pharmacy' AND p.id > ? ORDER BY p.id LIMIT ?`
 	one := func(r row) (ledger.Prescription, error) { return scanPrescription(r) }
-	return list(ctx, s, "read what is not fetched", one, q, before, max(limit, 0))
+	return list(ctx, s, "read what is not fetched", one, q, before, after[:], max(limit, 0))
 }
 
 const dispenseColumns = `d.pharmacy, d.hash, d.resource, d.prescription, d.claim, d.status, d.version`

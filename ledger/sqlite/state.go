@@ -96,4 +96,9 @@ var stateTables = []struct {
 		err := r.Scan(&p.ID, &p.Patient, &p.Kind, &p.Time)
 		return p.StateRow(), err
 	}},
+	{`SELECT patient, person FROM patient_link ORDER BY patient`, func(r *sql.Rows) (ledger.StateRow, error) {
+		var l ledger.PatientLink
+		err := r.Scan(&l.Patient, &l.Person)
+		return l.StateRow(), err
+	}},
 }

@@ -9,6 +9,7 @@ import (
 // Service is what the handler calls.
 type Service interface {
 	Keeper
+	Linker
 	AddOrganization(ctx context.Context, o NewOrganization) (Credential, error)
 	Organizations(ctx context.Context) ([]Organization, error)
 	// SetSignature changes what is asked of an organisation's messages.

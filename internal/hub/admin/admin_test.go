@@ -22,6 +22,10 @@ type fake struct {
 	fail error
 }
 
+func (fake) Unlink(_ context.Context, q admin.UnlinkRequest) (admin.Unlinked, error) {
+	return admin.Unlinked{Others: len(q.Reason)}, nil
+}
+
 func (f fake) KeyStatus(context.Context) (admin.KeyStatus, error) {
 	return admin.KeyStatus{Wrapper: "file:1", Generations: []admin.Generation{{Number: 2, Keys: 7, Newest: true}}}, f.fail
 }

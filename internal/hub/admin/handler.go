@@ -30,6 +30,7 @@ func NewHandler(s Service) http.Handler {
 	handleKeys(mux, s)
 	handleRx(mux, s)
 	keeping(mux, s)
+	linking(mux, s)
 	return mux
 }
 
