@@ -75,8 +75,9 @@ func relink(b *ledger.Batch) {
 }
 
 // BenchmarkTherapies measures what a safety check adds to Load for a batch of 128 orders of as many of 1000
-// patients, each of whom has 30 active prescriptions of a medicine with one code: when none of them is a double,
-// when one is, by a class of 300 codes, and when all are, which reads all of them. added-ns is of one order.
+// patients, each of whom has 30 active prescriptions of a medicine with one code, when none of them is a double of
+// an order of one code or of three, when one is, by a class of 300 codes, and when all are, which reads all of
+// them. added-ns is of one order.
 func BenchmarkTherapies(b *testing.B, open func(testing.TB) Backend) {
 	const patients, each, size = 1000, 30, 128
 	s := open(b)
@@ -102,6 +103,7 @@ func BenchmarkTherapies(b *testing.B, open func(testing.TB) Backend) {
 		taken func(ledger.ID) [][]byte
 	}{
 		{"none", 0, func(ledger.ID) [][]byte { return [][]byte{token()} }},
+		{"none-of-three", 0, func(ledger.ID) [][]byte { return [][]byte{token(), token(), token()} }},
 		{"one", 1, func(p ledger.ID) [][]byte { return [][]byte{token(), tokens[p][7]} }},
 		{"class", 0, func(ledger.ID) [][]byte { return [][]byte{randomBytes(300 * ledger.TherapyToken)} }},
 		{"all", each, func(p ledger.ID) [][]byte { return tokens[p] }},

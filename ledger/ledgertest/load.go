@@ -171,7 +171,7 @@ func testLoadTherapies(t *testing.T, s Backend) {
 	b := newBatch(begin(t, s))
 	r := b.record(50)
 	patient, many := newID(), newID()
-	one, two, three := token(), token(), token()
+	one, two, three, four, five := token(), token(), token(), token(), token()
 	put := func(whose ledger.ID, status string, tokens ...[]byte) ledger.Prescription {
 		return b.prescription(r, func(p *ledger.Prescription) {
 			p.Patient, p.Status, p.Therapy = whose, status, slices.Concat(tokens...)
@@ -183,6 +183,7 @@ func testLoadTherapies(t *testing.T, s Backend) {
 	put(patient, "ready", three)
 	put(patient, "ready")
 	put(patient, "ready", slices.Concat(token()[:6], one[:6]), slices.Concat(one[6:], token()[:6])) // between two
+	mixture := put(patient, "ready", token(), token(), four, token(), five)
 	expired, pending := put(patient, "expired", two, token()), put(patient, "cancel-pending", token(), one)
 	put(many, "ready", one)
 	put(newID(), "ready", one)
@@ -208,6 +209,9 @@ func testLoadTherapies(t *testing.T, s Backend) {
 			map[ledger.ID][]ledger.ID{patient: {pending.ID, held.ID, ready.ID, completed.ID}, many: newest}},
 		"by several":    {[]ledger.Taking{ask(patient, token(), two, one)}, map[ledger.ID][]ledger.ID{patient: {pending.ID, held.ID, ready.ID, expired.ID, completed.ID}}},
 		"by many":       {[]ledger.Taking{ask(many, token()), ask(patient, append(long, two)...)}, map[ledger.ID][]ledger.ID{patient: {held.ID, expired.ID}}},
+		"by the third":  {[]ledger.Taking{ask(patient, four)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
+		"by the fifth":  {[]ledger.Taking{ask(patient, token(), five), ask(many, five)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
+		"by both":       {[]ledger.Taking{ask(patient, append(long, five, four)...)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
 		"by no other's": {[]ledger.Taking{ask(many, two), ask(patient, token())}, nil},
 		"by nothing":    {[]ledger.Taking{ask(patient)}, nil},
 	} {

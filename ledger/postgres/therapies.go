@@ -12,7 +12,8 @@ import (
 // many are asked, is looked through. OFFSET 0 keeps the planner from reading the whole table instead.
 
 const (
-	anyCommon = `EXISTS (SELECT FROM generate_series(1, octet_length(p.therapy), 12) i WHERE position(substr(p.therapy, i, 12) IN a.tokens) > 0)`
+	anyCommon = `(position(substr(p.therapy, 1, 12) IN a.tokens) > 0 OR octet_length(p.therapy) > 12
+	        AND EXISTS (SELECT FROM generate_series(13, octet_length(p.therapy), 12) i WHERE position(substr(p.therapy, i, 12) IN a.tokens) > 0))`
 
 	selectTherapies = `WITH found AS (
 	    SELECT p.id FROM unnest($1::uuid[], $2::bytea[]) AS a (patient, token), LATERAL (

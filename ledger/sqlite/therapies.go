@@ -11,8 +11,9 @@ import (
 // many are asked, is looked through. CROSS JOIN keeps the planner from turning the tables round.
 
 const (
-	commonOf = ` AND EXISTS (WITH RECURSIVE at(i) AS (SELECT 1 UNION ALL SELECT i + 12 FROM at WHERE i + 12 < length(x.therapy))
-	      SELECT 1 FROM at WHERE instr(a.tokens, substr(x.therapy, i, 12)) > 0)`
+	commonOf = ` AND (instr(a.tokens, substr(x.therapy, 1, 12)) > 0 OR length(x.therapy) > 12 AND EXISTS (
+	      WITH RECURSIVE at(i) AS (SELECT 13 UNION ALL SELECT i + 12 FROM at WHERE i + 12 < length(x.therapy))
+	      SELECT 1 FROM at WHERE instr(a.tokens, substr(x.therapy, i, 12)) > 0))`
 
 	alive = `x.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')`
 
