@@ -99,8 +99,15 @@ func (n *Notary) follow(ctx context.Context) error {
 		return err
 	}
 	before := n.position()
-	g := &growth{notary: n, tree: n.tree.clone(), at: before, now: n.config.Now()}
+	g := &growth{notary: n, tree: n.tree.clone(), at: before, now: n.config.Now(), upTo: head.Size}
 	g.head = head
+	if head.Size == before.size { // an entry behind the head is not the recorder's, until the head says so
+		if err := n.behind(ctx, head, fresh); err != nil {
+			return err
+		}
+		n.caught = g.now
+		return nil
+	}
 	if err := g.take(ctx, fresh); err != nil {
 		return err
 	}
@@ -113,6 +120,21 @@ func (n *Notary) follow(ctx context.Context) error {
 	}
 	n.late(ctx, g.first)
 	n.caught = g.now
+	return nil
+}
+
+// behind looks again at the head when there are entries behind it: a commit moves both at once.
+func (n *Notary) behind(ctx context.Context, head ledger.Head, found []ledger.Entry) error {
+	if len(found) == 0 {
+		return nil
+	}
+	now, err := n.config.Source.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("notary: read head: %w", err)
+	}
+	if now.Size == head.Size {
+		return at(head.Size, ErrRewrite.Wrap(errors.New("an entry behind the head")))
+	}
 	return nil
 }
 

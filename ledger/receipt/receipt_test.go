@@ -142,13 +142,14 @@ func verdictCases(t *testing.T) []verdictCase {
 		return strings.TrimSuffix(good, signed) + string(at.Note(300, c.Root))
 	}
 	return []verdictCase{
+		{"untouched", good, log.Policy(2), nil},
+		{"the largest size there is", strings.TrimSuffix(good, signed) + string((&testenv.Log{Origin: log.Origin, Witnesses: 2, Now: 1}).Note(math.MaxInt64, c.Root)), log.Policy(2), receipt.ErrInclusion},
 		{"cosigned at the last second there is", timed(math.MaxInt64), log.Policy(2), nil},
 		{"cosigned a second later", timed(math.MinInt64), log.Policy(2), trust.ErrSignature},
 		{"a stranger's name with U+0085", good + "— a\u0085b AAAAAAAA\n", log.Policy(2), trust.ErrCheckpoint},
 		{"a stranger's name with U+3000", good + "— a\u3000b AAAAAAAA\n", log.Policy(2), trust.ErrCheckpoint},
 		{"a stranger's name with U+FEFF", good + "— a\ufeffb AAAAAAAA\n", log.Policy(2), nil},
 		{"a note above 64 KiB", good + "— stranger " + strings.Repeat("AAAA", 16<<10) + "\n", log.Policy(2), trust.ErrCheckpoint},
-		{"untouched", good, log.Policy(2), nil},
 		{"empty", "", log.Policy(0), receipt.ErrFormat},
 		{"another header", strings.Replace(good, "@v1", "@v2", 1), log.Policy(0), receipt.ErrFormat},
 		{"another index", strings.Replace(good, "\nindex 5\n", "\nindex 6\n", 1), log.Policy(0), receipt.ErrIndex},

@@ -228,6 +228,9 @@ func TestEvidenceIsBounded(t *testing.T) {
 
 func TestEmptyTreeHasOneRoot(t *testing.T) {
 	b := newBench(t)
+	if a := b.Add(t.Context(), body(t, "0", nil, trust.Checkpoint{Origin: "log.test/1", Size: 1<<63 - 1}.Text(), b.log)); a.Status != 422 {
+		t.Errorf("the largest size: %d", a.Status)
+	}
 	for root, want := range map[ledger.Hash]int{{1}: 422, sha256.Sum256(nil): 200} {
 		c := trust.Checkpoint{Origin: "log.test/1", Root: root}
 		if a := b.Add(t.Context(), body(t, "0", nil, c.Text(), b.log)); a.Status != want {
