@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,13 +79,16 @@ func strictArgs(c *cobra.Command) {
 			return errors.Join(c.Help(), usageError{fmt.Errorf("%s needs a command", c.CommandPath())})
 		}
 	}
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
-			}
-			return nil
+	check := c.Args
+	if check == nil {
+		check = cobra.ArbitraryArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		// flags that are missing or do not go together too: cobra tells them last, as plain errors
+		if err := cmp.Or(check(c, args), c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+			return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 		}
+		return nil
 	}
 	for _, sub := range c.Commands() {
 		strictArgs(sub)

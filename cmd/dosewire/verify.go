@@ -248,6 +248,9 @@ func judgeDatabase(ctx context.Context, c hub.Config, p *trust.Policy, state []b
 		v, err = hub.VerifyStore(ctx, c, q, show)
 	}
 	j.Verdict = v
+	if err != nil && v.Bad == nil && fault.KindOf(err) == fault.Tampered {
+		return j.bad(err) // such as a head that is gone
+	}
 	if err == nil && v.Bad != nil {
 		err = fault.New(fault.Tampered, fmt.Sprintf("entry %d: %s", v.Bad.Entry, v.Bad.Reason))
 	}

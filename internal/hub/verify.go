@@ -41,7 +41,7 @@ func VerifyStore(ctx context.Context, c Config, q admin.Verification, progress f
 func verify(ctx context.Context, r ledger.Chain, origin string, tiles receipt.Tiles, q admin.Verification, progress func(admin.Progress)) (admin.Verdict, error) {
 	stored, err := r.Head(ctx)
 	if errors.Is(err, ledger.ErrNotFound) { // the one row that every store has from its first day on
-		return admin.Verdict{}, ledger.ErrHead.Wrap(err)
+		return admin.Verdict{Bad: &admin.Bad{Reason: ledger.ErrHead.Error()}}, nil
 	}
 	if err != nil {
 		return admin.Verdict{}, fmt.Errorf("hub: head: %w", err)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,10 @@ func scanHead(row pgx.Row, more ...any) (h ledger.Head, err error) {
 // Head returns the head as last committed.
 func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 	h, err := scanHead(s.pool.QueryRow(ctx, `SELECT `+headColumns+` FROM head`))
-	return h, refuse(err, "read head")
+	if err = refuse(err, "read head"); errors.Is(err, ledger.ErrNotFound) { // the row is there from the first day on
+		err = ledger.ErrHead.Wrap(err)
+	}
+	return h, err
 }
 
 // chainEnds says whether the chain ends where and when the head says: there, and nowhere behind.

@@ -88,6 +88,13 @@ func open(ctx context.Context, c Config, scripts fs.FS, dir string) (db, error) 
 	d := db{pool}
 	if err := errors.Join(d.checkSchema(ctx, scripts, dir), d.checkStandby(ctx, c)); err != nil {
 		pool.Close()
+		if errors.Is(err, errRights) {
+			name, role := config.ConnConfig.Database, "dosewire_hub, or to read dosewire_audit or dosewire_verify"
+			if dir == "keymigrations" {
+				role = "dosewire_keys"
+			}
+			err = errRights.Wrap(fmt.Errorf("database %s: grant the login %s: %w", name, role, err))
+		}
 		return db{}, err
 	}
 	return d, nil

@@ -3,11 +3,15 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/dosewire/dosewire/ledger"
 )
 
 // TestHubCannotRewriteHistory: the hub's role is refused, with SQLSTATE 42501, whatever would change
@@ -48,6 +52,77 @@ func TestHubCannotRewriteHistory(t *testing.T) {
 	for _, sql := range []string{`SET session_replication_role = replica`, `DELETE FROM head`, `TRUNCATE head`, `ALTER TABLE head DISABLE TRIGGER ALL`,
 		`CREATE OR REPLACE FUNCTION dosewire_insert_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`, `SET ROLE postgres`} {
 		demand(sql)
+	}
+}
+
+// TestReadersReadNoMore: who watches the ledger reads no patient's sealed bytes, who verifies it no more
+// than the rows of its entries; the head's time cannot be set ahead by the hub's role.
+func TestReadersReadNoMore(t *testing.T) {
+	dsn := server.Database(t)
+	if err := Migrate(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	root, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close(context.WithoutCancel(t.Context()))
+	entries, rows := []string{"goose_db_version", "head", "ledger"}, []string{"record", "statement", "access"}
+	for role, may := range map[string][]string{"dosewire_audit": entries, "dosewire_verify": append(rows, entries...)} {
+		if _, err := root.Exec(t.Context(), `SET ROLE `+role); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range append([]string{"session", "device", "client", "quarantine", "prescription", "invitation", "erased_key"}, append(rows, entries...)...) {
+			_, err := root.Exec(t.Context(), `SELECT * FROM `+table)
+			if slices.Contains(may, table) {
+				if err != nil {
+					t.Errorf("%s, %s: %v", role, table, err)
+				}
+				continue
+			}
+			refused(t, err, role+" reads "+table)
+		}
+		if _, err := root.Exec(t.Context(), `RESET ROLE`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = root.Exec(t.Context(), `SET ROLE dosewire_hub; UPDATE head SET time = time + 864000000`)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23514" {
+		t.Errorf("the head's time: %v, want SQLSTATE 23514", err)
+	}
+}
+
+// TestKeysRole: a login without it is told the database and the role to grant; with it the store passes.
+func TestKeysRole(t *testing.T) {
+	dsn := server.Database(t)
+	if err := MigrateKeys(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	root, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close(context.WithoutCancel(t.Context()))
+	if _, err := root.Exec(t.Context(), `CREATE ROLE keys_login LOGIN`); err != nil {
+		t.Fatal(err)
+	}
+	login := strings.Replace(dsn, "postgres@", "keys_login@", 1)
+	if _, err := OpenKeys(t.Context(), Config{DSN: login}); !errors.Is(err, errRights) || !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "dosewire_keys") && !strings.Contains(err.Error(), "dosewire_keys") {
+		t.Errorf("without the role: %v", err)
+	}
+	if _, err := root.Exec(t.Context(), `GRANT dosewire_keys TO keys_login`); err != nil {
+		t.Fatal(err)
+	}
+	k, err := OpenKeys(t.Context(), Config{DSN: login})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if _, err := k.EraseKeys(t.Context(), []ledger.ID{{1}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := k.FindPatients(t.Context(), []ledger.Key{{}}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -425,6 +425,12 @@ func TestAttacks(t *testing.T) {
 			a.start()
 			a.openScrub(filepath.Join(a.dir, "another.json"))
 		}, []detector{scrubs(scrub.ErrOmitted), {"what the sender was told", promised, ledger.ErrNotFound}}},
+		{"9 an entry behind the head", func(a *attacked) {
+			a.must(a.notary.Tick(context.Background())) // all of the ledger is signed
+			e, _ := ledger.Link(a.known, ledger.KindAccess, time.UnixMilli(a.known.Time), ledger.Hash{1}, ledger.Hash{})
+			raw := e.Bytes()
+			a.touch(1, `INSERT INTO ledger (idx, entry) VALUES ($1, $2)`, int64(e.Index), raw[:])
+		}, []detector{notaryTick(notary.ErrBeyond), scrubs(ledger.ErrHead)}},
 		{"7 the head's time set ahead", func(a *attacked) {
 			a.touch(1, `UPDATE head SET time = time + 864000000`)
 		}, []detector{verifier(ledger.ErrHead), scrubs(ledger.ErrHead), halted(ledger.ErrHead)}},

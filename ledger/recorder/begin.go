@@ -17,6 +17,9 @@ import (
 // genesis writes entry 0 of a new ledger: its statement names the origin.
 func (r *Recorder) genesis(ctx context.Context) error {
 	if r.head.Size > 0 {
+		if err := r.deps.Store.SetOrigin(ctx, r.config.Origin); err != nil { // compares it
+			return fmt.Errorf("recorder: origin: %w", err)
+		}
 		return nil
 	}
 	if _, err := r.deps.Keys.Hub(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/dosewire/dosewire/ledger"
@@ -14,7 +15,10 @@ const selectHead = `SELECT epoch, seq, size, leaf, time, deliveries, term, lease
 // Head returns the head as last committed.
 func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 	h, _, err := scanHead(s.read.QueryRowContext(ctx, selectHead))
-	return h, refuse(err, "read head")
+	if err = refuse(err, "read head"); errors.Is(err, ledger.ErrNotFound) { // the row is there from the first day on
+		err = ledger.ErrHead.Wrap(err)
+	}
+	return h, err
 }
 
 func scanHead(row *sql.Row) (h ledger.Head, leaseUntil int64, err error) {

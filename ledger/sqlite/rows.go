@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"iter"
 
@@ -11,7 +12,7 @@ import (
 // long walk does not hold up the write-ahead log.
 const pageSize = 256
 
-const selectRows = `SELECT l.idx, l.entry,
+const selectRows = `SELECT l.idx, l.entry, l.leaf,
     r.id, r.org, r.key_id, r.type, r.version, r.of, r.epoch, r.seq, r.sub, r.sealed, r.erased_by,
     a.id, a.org, a.patient, a.client, a.person, a.purpose, a.action, a.records, a.time, s.text
   FROM ledger l LEFT JOIN record r ON r.idx = l.idx LEFT JOIN access a ON a.idx = l.idx LEFT JOIN statement s ON s.idx = l.idx
@@ -67,10 +68,11 @@ func scanRow(rows row) (row ledger.Row, err error) {
 	var (
 		idx   int64
 		entry []byte
+		leaf  []byte
 		j     joined
 	)
 	r, a := &j.record, &j.access
-	err = rows.Scan(&idx, &entry,
+	err = rows.Scan(&idx, &entry, &leaf,
 		&r.id, &r.org, &r.keyID, &r.kind, &r.version, &r.of, &r.epoch, &r.seq, &r.sub, &r.sealed, &r.erased,
 		&a.id, &a.org, &a.patient, &a.client, &a.person, &a.purpose, &a.action, &a.records, &a.time, &j.text)
 	if err != nil {
@@ -78,6 +80,9 @@ func scanRow(rows row) (row ledger.Row, err error) {
 	}
 	if row.Entry, err = entryOf(idx, entry); err != nil {
 		return row, err
+	}
+	if want := row.Entry.Leaf(); !bytes.Equal(leaf, want[:]) { // what the next entry would be linked to
+		return row, &ledger.BadEntry{Index: uint64(idx), Err: ledger.ErrEntry}
 	}
 	if r.kind != nil {
 		row.Record = &ledger.Record{ID: r.id, Org: r.org, KeyID: r.keyID, Type: *r.kind, Version: int(*r.version), Of: r.of,

@@ -122,6 +122,15 @@ func TestTampering(t *testing.T) {
 				t.Errorf("Acquire: %v, want ErrHead", err)
 			}
 		}, ledger.ErrHead, 8},
+		"leaf changed": {func(t *testing.T, _ *Store, c *sql.Conn) {
+			must(t, c, "UPDATE ledger SET leaf = zeroblob(32) WHERE idx = ?", 8)
+		}, ledger.ErrEntry, 8},
+		"head deleted": {func(t *testing.T, _ *Store, c *sql.Conn) {
+			if _, err := c.ExecContext(t.Context(), "DROP TRIGGER IF EXISTS head_no_delete"); err != nil {
+				t.Fatal(err)
+			}
+			must(t, c, "DELETE FROM head WHERE size = ?", 9)
+		}, ledger.ErrHead, noEntry},
 		"tail cut": {func(t *testing.T, _ *Store, c *sql.Conn) {
 			must(t, c, "DELETE FROM ledger WHERE idx >= ?", 7)
 		}, ledger.ErrHead, 7},
@@ -153,6 +162,9 @@ func TestTampering(t *testing.T) {
 	}
 }
 
+// noEntry: nothing that is named by an entry.
+const noEntry = 1 << 40
+
 func demand(t *testing.T, s *Store, from ledger.Head, want error, index uint64) {
 	t.Helper()
 	_, seen, err := ledger.Verify(t.Context(), s, from, nil)
@@ -169,7 +181,7 @@ func demand(t *testing.T, s *Store, from ledger.Head, want error, index uint64) 
 		t.Fatalf("Verify: %v, want %v", err, want)
 	}
 	bad, ok := errors.AsType[*ledger.BadEntry](err)
-	if !ok || bad.Index != index {
+	if ok != (index != noEntry) || ok && bad.Index != index {
 		t.Errorf("Verify: %v, want entry %d", err, index)
 	}
 }
