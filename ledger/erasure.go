@@ -1,6 +1,16 @@
 package ledger
 
-import "context"
+import (
+	"context"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
+
+// TypeFact is the type of the records of the hub's own facts.
+const TypeFact = "fact"
+
+// ErrHold says that a legal hold stands by the recorded facts and is not in its table: it was deleted there.
+var ErrHold = fault.New(fault.Tampered, "ledger: a legal hold was taken out of its table")
 
 // TypeErasure is the type of the record that states an erasure. Its version number is one more than
 // the number of records that it emptied, and it names them (see Record.State), so that a verifier
@@ -94,6 +104,8 @@ type Eraser interface {
 	Quarantine(ctx context.Context, after Place, limit int) ([]Quarantined, error)
 	// DropQuarantine deletes those from before a time (unix ms) and says how many.
 	DropQuarantine(ctx context.Context, before int64) (int, error)
+	// Facts returns the records of the hub's facts under these keys, in the order of their entries.
+	Facts(ctx context.Context, keys []ID) ([]Record, error)
 	// Holds returns the holds that stand, oldest first.
 	Holds(ctx context.Context) ([]Hold, error)
 	// PatientRequests returns a patient's requests, oldest first.

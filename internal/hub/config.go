@@ -111,6 +111,9 @@ type Keys struct {
 type Ledger struct {
 	// Origin is the C2SP log origin, fixed by the first start. Defaults to dosewire.example/log.
 	Origin string `yaml:"origin" env:"DOSEWIRE_LEDGER_ORIGIN"`
+	// Reads is how many times a second an organisation, or a patient, may read plaintext at this hub, and
+	// ten times as many at once: each is an entry for ever. Defaults to 30; -1 means any number.
+	Reads int `yaml:"reads" env:"DOSEWIRE_LEDGER_READS"`
 }
 
 // Notary signs the ledger's checkpoints and publishes its tiles.

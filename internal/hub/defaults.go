@@ -19,6 +19,7 @@ func (c Config) WithDefaults() Config {
 	set(&c.Keys.File, filepath.Join(c.Data, "keys", "kek"))
 	set(&c.Retention.Years, 6)
 	set(&c.Ledger.Origin, "dosewire.example/log")
+	set(&c.Ledger.Reads, 30)
 	set(&c.Notary.Folder, filepath.Join(c.Data, "notary"))
 	set(&c.Notary.Key, filepath.Join(c.Notary.Folder, "key"))
 	set(&c.Notary.Interval, time.Second)

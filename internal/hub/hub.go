@@ -54,6 +54,7 @@ type Hub struct {
 	js        jetstream.JetStream
 	notary    *notary.Notary // nil = apart
 	scrubber  *scrub.Scrubber
+	reads     *ReadRate
 	tiles     receipt.Tiles // what it publishes
 	recorder  *recorder.Recorder
 	caller    *streams.Caller
@@ -101,7 +102,7 @@ func New(ctx context.Context, c Config, o Options) (*Hub, error) {
 		return nil, fault.New(fault.Unavailable, "hub: the data folder cannot be made").Wrap(err)
 	}
 	h := &Hub{config: c, log: logger(c, o.Log), adapters: o.Adapters, version: o.Version, began: time.Now(), ready: make(chan struct{}),
-		judge: judging(profiles, time.Now), classes: classes}
+		judge: judging(profiles, time.Now), classes: classes, reads: NewReadRate(c.Ledger.Reads)}
 	h.mapped(ctx)
 	if err := h.take(ctx); err != nil {
 		return nil, errors.Join(err, h.release())

@@ -24,6 +24,7 @@ type Records struct {
 	now   func() time.Time
 	tiles receipt.Tiles // where the notary publishes
 	watch Watch         // hears of damage; nil = nobody
+	rate  *ReadRate     // nil = any number of reads
 }
 
 var _ adapters.Records = (*Records)(nil)
@@ -97,10 +98,23 @@ func (r *Records) Effects(ctx context.Context, org ledger.ID, after uint64, limi
 	return effects, nil
 }
 
+// Limited refuses what is read too often: fault.CodeReads.
+func (r *Records) Limited(rate *ReadRate) *Records {
+	r.rate = rate
+	return r
+}
+
 // disclose stores who is about to read what.
 func (r *Records) disclose(ctx context.Context, who adapters.Reader, records []ledger.ID) error {
 	if (who.Org == ledger.ID{}) == (who.Patient == ledger.ID{}) {
 		return fault.New(fault.Internal, "hub: a reader is an organisation or a patient")
+	}
+	reader := who.Org
+	if reader == (ledger.ID{}) {
+		reader = who.Patient
+	}
+	if err := r.rate.take(reader, r.now()); err != nil {
+		return err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -133,7 +133,7 @@ func (h *Hub) openAdapters(context.Context) error {
 func (h *Hub) deps(name string) adapters.Deps {
 	return adapters.Deps{
 		Log: h.log.With(telemetry.Adapter(name)), Now: time.Now, BaseURL: h.URL(), Routes: h.routes, Auth: h.verifier,
-		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, h.tiles).WatchedBy(h.scrubber),
+		Directory: h.directory, Submit: h.caller, Records: NewRecords(h.databases.records, h.keys, time.Now, h.tiles).WatchedBy(h.scrubber).Limited(h.reads),
 		Devices: h.databases.records, Keys: h.keys, Validate: h.judge, Examined: &h.examined, NATS: h.nc, Policy: h.config.Notary.trustPolicy, Map: h.classes, Healthy: h.recorder.Healthy,
 	}
 }

@@ -243,6 +243,29 @@ func testHolds(t *testing.T, s Backend) {
 	same(t, "holds", got, []ledger.Hold{all, strangers})
 }
 
+func testFacts(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	b.record(80)
+	one := b.record(80, func(r *ledger.Record) { r.Type = ledger.TypeFact })
+	b.record(80, func(r *ledger.Record) { r.KeyID = one.KeyID })
+	two := b.record(80, func(r *ledger.Record) { r.Type = ledger.TypeFact })
+	three := b.record(81, func(r *ledger.Record) { r.Type, r.KeyID = ledger.TypeFact, one.KeyID })
+	commit(t, s, b)
+	for _, tt := range []struct {
+		keys []ledger.ID
+		want []ledger.Record
+	}{
+		{nil, nil}, {[]ledger.ID{newID()}, nil}, {[]ledger.ID{one.KeyID}, []ledger.Record{one, three}},
+		{[]ledger.ID{two.KeyID, newID(), one.KeyID}, []ledger.Record{one, two, three}},
+	} {
+		got, err := s.Facts(t.Context(), tt.keys)
+		if err != nil {
+			t.Error(err)
+		}
+		same(t, "facts", got, tt.want)
+	}
+}
+
 func testQuarantine(t *testing.T, s Backend) {
 	ctx := t.Context()
 	b := newBatch(begin(t, s))

@@ -79,6 +79,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"Devices", testDevices},
 		{"Erasure", testErasure},
 		{"Holds", testHolds},
+		{"Facts", testFacts},
 		{"Quarantine", testQuarantine},
 		{"Accounts", testAccounts},
 		{"Strays", testStrays},

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,6 +161,41 @@ func TestOneLiar(t *testing.T) {
 	v, err := s.config.Policy.Open(b)
 	if err != nil || v.Size != 40 || len(v.Cosigned) != 2 {
 		t.Errorf("published %+v, %v", v, err)
+	}
+}
+
+// TestLiarBesideNoQuorum: where the policy needs no witness, one that refuses is an alarm and stops
+// nothing; where it is needed, nothing is published.
+func TestLiarBesideNoQuorum(t *testing.T) {
+	for _, status := range []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusInternalServerError} {
+		liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprintln(w, 1<<40)
+		}))
+		t.Cleanup(liar.Close)
+		for _, quorum := range []string{"none", "w"} {
+			c := newChain()
+			dir := t.TempDir()
+			key := logKey(t, dir)
+			w := newWitness(t, "w.test/witness", key)
+			var log bytes.Buffer
+			s := newSetup(t, c, func(n *notary.Config) {
+				n.Signer, n.Verifier, n.Log = key, key.Verifier, slog.New(slog.NewTextHandler(&log, nil))
+				n.Policy = policy(t, fmt.Sprintf("log %s\nwitness w %s %s\nquorum %s\n", key.VKey, w.key.VKey, liar.URL, quorum))
+			})
+			s.key = key
+			c.add(7)
+			err := s.Tick(t.Context())
+			said := strings.Contains(log.String(), "claims another tree")
+			switch fork := status != http.StatusInternalServerError; {
+			case quorum == "none" && (err != nil || s.published(t).Size != 7 || s.Healthy() != nil):
+				t.Errorf("%d: it is not published: %v", status, err)
+			case quorum == "none" && said != fork:
+				t.Errorf("%d: log %s", status, log.String())
+			case quorum == "w" && errors.Is(err, notary.ErrFork) != fork, quorum == "w" && err == nil:
+				t.Errorf("%d, needed: %v", status, err)
+			}
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ var (
 	ErrFormat     = fault.New(fault.Tampered, "receipt: not a receipt")
 	ErrIndex      = fault.New(fault.Tampered, "receipt: the entry is not the one at this index")
 	ErrInclusion  = fault.New(fault.Tampered, "receipt: the entry is not in the tree that was signed")
-	ErrOpening    = fault.New(fault.Invalid, "receipt: it holds no opening, so a message cannot be compared with it")
+	ErrOpening    = fault.New(fault.Tampered, "receipt: it holds no opening, so it does not show that this is the message that was recorded; for the entry alone, judge it without a message")
 	ErrCommitment = fault.New(fault.Tampered, "receipt: this is not the message that was recorded")
 
 	ErrMissingTile = fault.New(fault.Tampered, "tiles: a file that the checkpoint covers is missing")

@@ -13,16 +13,26 @@ import (
 // they may wait.
 const accessEvery = 400 * time.Millisecond
 
+// How many disclosures are chained by one commit: beside messages, whose senders wait for it, and alone.
+const (
+	accessesBeside = 100
+	accessesAlone  = 1000
+)
+
 // linkAccesses adds the waiting disclosures to a commit, if it is time to look.
 func (r *Recorder) linkAccesses(ctx context.Context, b *ledger.Batch) error {
 	if time.Since(r.accessed) < accessEvery {
 		return nil
 	}
-	pending, err := r.deps.Store.PendingAccess(ctx, 1000)
+	most := accessesAlone
+	if len(b.Entries) > 0 {
+		most = accessesBeside
+	}
+	pending, err := r.deps.Store.PendingAccess(ctx, most)
 	if err != nil {
 		return fmt.Errorf("recorder: pending accesses: %w", err)
 	}
-	if len(pending) < 1000 {
+	if len(pending) < most {
 		r.accessed = time.Now()
 	}
 	for _, a := range pending {

@@ -105,6 +105,9 @@ func (r *Recorder) loadKeeping(ctx context.Context, u *unit, v *view) (err error
 		if k.holds, err = r.deps.Store.Holds(ctx); err != nil {
 			return fmt.Errorf("recorder: holds: %w", err)
 		}
+		if err := r.lostHold(ctx, f.Release, k); err != nil {
+			return err
+		}
 		return r.knows(ctx, f.Patient, k)
 	case FactRequest:
 		var f RequestFact
@@ -139,6 +142,9 @@ func (r *Recorder) loadErasure(ctx context.Context, k *keeping) error {
 	}
 	if k.plan, err = r.deps.Store.Erasable(ctx, k.erase.Org, k.erase.Patient, k.erase.Keys); err != nil {
 		return fmt.Errorf("recorder: erasable: %w", err)
+	}
+	if err := r.holding(ctx, k); err != nil {
+		return err
 	}
 	search := quarantineSearch{Keys: r.deps.Keys, Store: r.deps.Store}
 	if k.quarantined, err = search.of(ctx, k.erase.Org, k.erase.Patient, k.plan.Pharmacies); err != nil {

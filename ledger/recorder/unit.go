@@ -322,7 +322,7 @@ func (u *unit) refused() bool {
 // resourceType is what the record row says the body is.
 func (u *unit) resourceType() string {
 	if u.kind != "" {
-		return "fact"
+		return ledger.TypeFact
 	}
 	return u.doc.Type()
 }

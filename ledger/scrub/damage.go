@@ -37,7 +37,7 @@ func AlarmName(err error) string {
 	}{
 		{ledger.ErrHead, "head"}, {ledger.ErrEntry, "entry"}, {ledger.ErrChain, "chain"}, {ledger.ErrDigest, "digest"},
 		{ledger.ErrMissing, "missing"}, {ledger.ErrErasure, "erasure"}, {ledger.ErrReturned, "returned"}, {ledger.ErrOrphan, "orphan"}, {ledger.ErrState, "state"},
-		{ledger.ErrSealed, "sealed"}, {ErrOmitted, "omitted"}, {ErrTwice, "twice"}, {ErrUnchained, "unchained"},
+		{ledger.ErrSealed, "sealed"}, {ErrOmitted, "omitted"}, {ErrTwice, "twice"}, {ErrUnchained, "unchained"}, {ledger.ErrHold, "hold"},
 	} {
 		if errors.Is(err, n.err) {
 			return n.name
