@@ -101,7 +101,7 @@ async function included(r, c) {
 
 // --- the policy
 
-const validName = (name) => name !== "" && !/[\s+]/u.test(name);
+const validName = (name) => name !== "" && !/[\p{White_Space}+]/u.test(name);
 const keyID = async (name, type, key) => (await sha256(encoder.encode(name), Uint8Array.of(10, type), key)).subarray(0, 4);
 
 async function parseKey(vkey) {
@@ -117,6 +117,7 @@ async function parseKey(vkey) {
 /** parsePolicy reads a C2SP tlog-policy (bytes). */
 export async function parsePolicy(bytes) {
   const bad = () => { throw new Bad("policy"); };
+  if (bytes.length > 65536) bad();
   const text = utf8(bytes) ?? bad();
   const p = { logs: [], witnesses: [], named: new Map(), quorum: undefined };
   const members = new Set(), keys = new Set();
@@ -126,6 +127,7 @@ export async function parsePolicy(bytes) {
     if (/[\x00-\x08\x0b-\x1f\x7f]/.test(line)) bad();
     const [word, ...f] = line.split(/[ \t]+/).filter((w) => w !== "");
     if (word === undefined || word.startsWith("#")) continue;
+    if (word !== "quorum" && p.logs.length + p.named.size >= 256) bad();
     if (word === "log" && (f.length === 1 || f.length === 2)) {
       const k = await parseKey(f[0]);
       if (k.type !== 1) bad();
@@ -166,6 +168,7 @@ function satisfied(policy, name, cosigned) {
 
 async function openCheckpoint(bytes, policy) {
   const bad = () => { throw new Bad("checkpoint"); };
+  if (bytes.length > 65536) bad();
   const all = utf8(bytes) ?? bad();
   const cut = all.lastIndexOf("\n\n");
   if (/[\x00-\x09\x0b-\x1f]/.test(all) || cut < 0 || !all.endsWith("\n")) bad();
@@ -188,7 +191,7 @@ async function openCheckpoint(bytes, policy) {
       signed = true;
     }
     for (const w of policy.witnesses.filter((w) => claims(w, s) && w.type !== 6)) { // no browser has ML-DSA yet: those never count
-      const stamped = s.bytes.length === 72 && join(encoder.encode(`cosignature/v1\ntime ${number(s.bytes, 0)}\n`), text);
+      const stamped = s.bytes.length === 72 && s.bytes[0] < 0x80 && join(encoder.encode(`cosignature/v1\ntime ${number(s.bytes, 0)}\n`), text);
       if (!stamped || !await ed25519(w.key, s.bytes.subarray(8), stamped)) throw new Bad("signature");
       if (!cosigned.has(w)) c.witnesses.push(w.name);
       cosigned.add(w);
