@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,12 +66,17 @@ type Prescription struct {
 	Claim        uint64 // number of the latest claim, 0 = never claimed
 	FillsAllowed int    // numberOfRepeatsAllowed + 1
 	FillsDone    int
-	Identity     Hash  // HMAC of its business identity or resource id, unique for its clinic
-	Group        Hash  // HMAC of groupIdentifier; zero = none
-	DueAt        int64 // unix ms of the next thing that time brings; 0 = none
-	Version      int   // rises with every change
+	Identity     Hash   // HMAC of its business identity or resource id, unique for its clinic
+	Group        Hash   // HMAC of groupIdentifier; zero = none
+	DueAt        int64  // unix ms of the next thing that time brings; 0 = none
+	Version      int    // rises with every change
+	Therapy      []byte // what a safety check compares: tokens, one after another; nil = nothing
 	State        []byte
 }
+
+// TherapyToken is how long a token of Prescription.Therapy is, bytes: a keyed hash of a coding of the medicine,
+// of that one patient.
+const TherapyToken = 12
 
 // Fill is one fill of a prescription, taken by one pharmacy. (Prescription, Number) is unique: one
 // winner for each fill.
@@ -234,7 +240,39 @@ type Want struct {
 	Patients      []ID  // nominations of these patients
 	Waiting       []ID  // prescriptions without a pharmacy of these patients
 	Linked        []ID  // who belongs to the same persons as these patients
-	Therapies     []ID  // what these patients may be taking: at most MaxTherapies prescriptions of each
+	Therapies     []Taking
+}
+
+// Taking asks for what a patient may be taking, as far as it has a token in common with these: at most
+// MaxTherapies prescriptions. A patient is asked about once.
+type Taking struct {
+	Patient ID
+	Tokens  []byte // one after another
+}
+
+// fewTokens is up to how many tokens of one patient are looked up each.
+const fewTokens = 24
+
+// Sparse parts those about whom few tokens are asked, and those about whom many are.
+func Sparse(asked []Taking) (few, many []Taking) {
+	for _, t := range asked {
+		if len(t.Tokens) <= fewTokens*TherapyToken {
+			few = append(few, t)
+		} else {
+			many = append(many, t)
+		}
+	}
+	return few, many
+}
+
+// EachToken asks by one token each.
+func EachToken(asked []Taking) (each []Taking) {
+	for _, t := range asked {
+		for token := range slices.Chunk(t.Tokens, TherapyToken) {
+			each = append(each, Taking{t.Patient, token})
+		}
+	}
+	return each
 }
 
 // MaxTherapies is how many prescriptions of one patient a safety check looks at: those that are alive first,
@@ -251,7 +289,7 @@ type Have struct {
 	Nominations   map[ID]ID   // patient → pharmacy
 	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
 	Linked        map[ID][]ID // as Links.Linked says; never written to
-	Therapies     map[ID][]ID // patient → prescriptions
+	Therapies     map[ID][]ID // patient → prescriptions that were asked for by Want.Therapies
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

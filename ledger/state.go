@@ -73,7 +73,8 @@ func (p Prescription) StateRow() StateRow {
 	return new(columns).put("id", p.ID).put("clinic", p.Clinic).put("patient", p.Patient).put("record", p.Record).
 		put("status", p.Status).put("pharmacy", p.Pharmacy).put("holder", p.Holder).put("claim", p.Claim).
 		put("fills_allowed", p.FillsAllowed).put("fills_done", p.FillsDone).put("identity", p.Identity).put("group_id", p.Group).
-		put("due_at", p.DueAt).put("version", p.Version).put("state", p.State).row("prescription", p.ID.String())
+		put("due_at", p.DueAt).put("version", p.Version).put("therapy", hex.EncodeToString(p.Therapy)).
+		put("state", p.State).row("prescription", p.ID.String())
 }
 
 // StateRow is f as its row in table fill.

@@ -30,6 +30,7 @@ func decide(by table, s State, e Event, now time.Time) (State, []Effect, Answer)
 		return d.State, d.effects, d.answer
 	}
 	if d.answer.Refused || d.answer.NoOp {
+		d.answer.Repeat = d.answer.NoOp
 		d.answer.NoOp = d.answer.NoOp && !moved
 		return before, d.effects[:told], d.answer
 	}

@@ -1,6 +1,10 @@
 package rx
 
-import "github.com/dosewire/dosewire/internal/fault"
+import (
+	"slices"
+
+	"github.com/dosewire/dosewire/internal/fault"
+)
 
 // handOver records that a patient received a medicine. It is never refused here: what conflicts is
 // flagged, and the clinic, the present pharmacy and the patient are told. Who was never sent the
@@ -152,10 +156,7 @@ func (d *step) lastFill() bool {
 func (d *step) undo() {
 	d.FillsDone--
 	d.LastPharmacy, d.LastDispense, d.LastAt = "", "", d.LastBefore
-	if len(d.Parts) == 0 {
-		d.Parts = d.LastParts
-	}
-	d.LastParts = nil
+	d.Parts, d.LastParts = append(slices.Clip(d.LastParts), d.Parts...), nil // both are of the fill that is open now
 	if d.Phase == Completed && !d.Ended && d.FillsDone < d.FillsAllowed {
 		d.Phase = Ready
 	}

@@ -202,6 +202,7 @@ type Answer struct {
 	Code    fault.Code
 	Refused bool
 	NoOp    bool     // nothing changed: a semantic repeat, answered 200
+	Repeat  bool     // a semantic repeat, also when time has changed something since
 	Pending bool     // cancel asked for while a pharmacy holds it: the final word comes later
 	Counted bool     // with Refused: the refusal itself changed the state (a wrong collect code)
 	Flags   []string // hand-over conflicts: the Flag constants, in their order

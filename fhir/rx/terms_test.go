@@ -55,6 +55,15 @@ func terms() map[string]story {
 			{mdWith("b", "y", "completed", amount(5)), part},
 			{mdWith("b", "z", "completed", amount(3)), "ready: forward clinic, fill 1 b, wake dispensed"},
 		},
+		"a withdrawn fill opens with its parts, beside what was begun of the next": {
+			{issue(twenty), issued},
+			{mdWith("a", "x", "completed", amount(12)), part},
+			{mdWith("a", "y", "completed", amount(8)), first},
+			{mdWith("a", "z", "completed", amount(5)), part},
+			{md("a", "y", "entered-in-error"), "ready-to-collect: forward clinic, wake released"},
+			{mdWith("a", "v", "completed", amount(3)), "ready: forward clinic, fill 2 a, wake dispensed"},
+			{mdWith("a", "w", "completed", amount(20)), "completed: forward clinic, fill 3 a, wake dispensed"},
+		},
 		"more than the fill": {
 			{issue(twenty), issued},
 			{mdWith("a", "x", "completed", amount(21)), "ready RX_FLAGGED over-amount: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},

@@ -25,8 +25,8 @@ func Bases() []Basis { return bases() }
 // Tokens stand for the codings of a medicine: keyed hashes of one patient, so that neither codes nor
 // equal medicines of two patients can be read from them.
 type Tokens struct {
-	Codes []string `json:"c,omitempty"`
-	Parts []string `json:"p,omitempty"`
+	Codes []string
+	Parts []string
 }
 
 // Hash makes the token of a coding for one patient.
@@ -77,18 +77,33 @@ func (c *Check) Against(other Tokens) (Basis, bool) {
 	return "", false
 }
 
+// Sought are the tokens of all that it could be a double of: whatever has none of them is none.
+func (c *Check) Sought() []string {
+	c.look()
+	all := slices.Concat(c.own.Codes, c.own.Parts)
+	for token := range c.kin {
+		all = append(all, token)
+	}
+	return all
+}
+
 // related reports whether one of the tokens is that of a code in a class of the order's.
 func (c *Check) related(others []string) bool {
 	if c.m == nil || len(others) == 0 {
 		return false
 	}
-	if !c.looked {
-		c.looked, c.kin = true, map[string]bool{}
-		for _, k := range c.m.kin(c.m.classes(c.t.Codes, c.t.Parts)) {
-			c.kin[c.hash(k)] = true
-		}
-	}
+	c.look()
 	return slices.ContainsFunc(others, func(token string) bool { return c.kin[token] })
+}
+
+func (c *Check) look() {
+	if c.looked || c.m == nil {
+		return
+	}
+	c.looked, c.kin = true, map[string]bool{}
+	for _, k := range c.m.kin(c.m.classes(c.t.Codes, c.t.Parts)) {
+		c.kin[c.hash(k)] = true
+	}
 }
 
 // Match is an allergy that the order meets.

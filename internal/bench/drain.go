@@ -225,7 +225,7 @@ func copied() []struct{ table, columns, from string } {
 		{"ledger", "idx, entry", "ledger t"},
 		{"record", "idx, seq, epoch, version, id, org, of, key_id, type, sealed", "record t"},
 		{"message", "org, hash, body, record, seq, answer", "message t JOIN record r ON r.id = t.record"},
-		{"prescription", "id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done, identity, group_id, due_at, version, state",
+		{"prescription", "id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done, identity, group_id, due_at, version, therapy, state",
 			"prescription t JOIN record r ON r.id = t.record"},
 		{"delivered", "pharmacy, prescription, identifier, local", "delivered t JOIN prescription p ON p.id = t.prescription JOIN record r ON r.id = p.record"},
 		{"effect", "number, kind, type, state, org, patient, record, prescription, claim, seq, idx, time, items, body", "effect t"},

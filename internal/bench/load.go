@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"slices"
@@ -19,7 +20,16 @@ import (
 const (
 	patients   = 2000
 	newPatient = 20
+	medicines  = 200
 )
+
+// medicine is what prescription number n of a run is for. A patient takes something else each time, for a long
+// while, so that few prescriptions are doubles.
+func medicine(run string, n int) int {
+	h := fnv.New32a()
+	h.Write([]byte(run))
+	return (n + n/patients + int(h.Sum32()%medicines)) % medicines
+}
 
 // order is prescription number n of a run: about 2 kB, its own identifier, one of the patients.
 func order(run string, n int) []byte {
@@ -40,8 +50,8 @@ func order(run string, n int) []byte {
       "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1093817465"}],
       "name": [{"family": "Okafor", "given": ["Ngozi"], "prefix": ["Dr"]}]},
     {"resourceType": "Medication", "id": "med",
-      "code": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "308191", "display": "amoxicillin 500 MG Oral Capsule"}],
-        "text": "Amoxicillin 500 mg capsules"}}
+      "code": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "%[4]d", "display": "medicine %[4]d 500 MG Oral Capsule"}],
+        "text": "Medicine %[4]d 500 mg capsules"}}
   ],
   "identifier": [{"use": "official", "system": "https://clinic.example/prescription", "value": "%[1]s-%[2]d"}],
   "status": "active", "intent": "order", "priority": "routine",
@@ -58,7 +68,7 @@ func order(run string, n int) []byte {
     "quantity": {"value": 21, "unit": "capsule", "system": "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm", "code": "CAP"},
     "performer": {"type": "Organization", "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1558203947"}}}
 }
-`, run, n, p)
+`, run, n, p, 308191+medicine(run, n))
 }
 
 // sample is one load: how many were answered with success, how fast.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,69 @@ func relink(b *ledger.Batch) {
 		b.Entries[i], at = ledger.Link(at, e.Kind, time.UnixMilli(e.Time), r.Digest(), e.Commitment)
 	}
 	b.To.Leaf = at.Leaf
+}
+
+// BenchmarkTherapies measures what a safety check adds to Load for a batch of 128 orders of as many of 1000
+// patients, each of whom has 30 active prescriptions of a medicine with one code, when none of them is a double of
+// an order of one code or of three, when one is, by a class of 300 codes, and when all are, which reads all of
+// them. added-ns is of one order.
+func BenchmarkTherapies(b *testing.B, open func(testing.TB) Backend) {
+	const patients, each, size = 1000, 30, 128
+	s := open(b)
+	h := begin(b, s)
+	tokens := make(map[ledger.ID][][]byte, patients)
+	var who []ledger.ID
+	for range patients {
+		who = append(who, newID())
+	}
+	for range each { // time passes between two of one patient
+		x := newBatch(h)
+		r := x.record(50)
+		for _, p := range who {
+			t := token()
+			tokens[p] = append(tokens[p], t)
+			x.prescription(r, func(rx *ledger.Prescription) { rx.Patient, rx.Therapy, rx.State = p, t, randomBytes(1500) })
+		}
+		h = commit(b, s, x)
+	}
+	for _, c := range []struct {
+		name  string
+		found int // of each patient
+		taken func(ledger.ID) [][]byte
+	}{
+		{"none", 0, func(ledger.ID) [][]byte { return [][]byte{token()} }},
+		{"none-of-three", 0, func(ledger.ID) [][]byte { return [][]byte{token(), token(), token()} }},
+		{"one", 1, func(p ledger.ID) [][]byte { return [][]byte{token(), tokens[p][7]} }},
+		{"class", 0, func(ledger.ID) [][]byte { return [][]byte{randomBytes(300 * ledger.TherapyToken)} }},
+		{"all", each, func(p ledger.ID) [][]byte { return tokens[p] }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var with, without time.Duration
+			n := 0
+			for b.Loop() {
+				w := ledger.Want{}
+				for range size {
+					p := who[n*7%patients]
+					n++
+					w.Messages, w.Identities, w.Patients = append(w.Messages, key(p)), append(w.Identities, key(p)), append(w.Patients, p)
+				}
+				began := time.Now()
+				load(b, s, w)
+				middle := time.Now()
+				for _, p := range w.Patients {
+					w.Therapies = append(w.Therapies, ledger.Taking{Patient: p, Tokens: slices.Concat(c.taken(p)...)})
+				}
+				again := time.Now()
+				have := load(b, s, w)
+				if len(have.Prescriptions) != c.found*size {
+					b.Fatalf("%d were loaded", len(have.Prescriptions))
+				}
+				without, with = without+middle.Sub(began), with+time.Since(again)
+			}
+			b.ReportMetric(float64(without.Nanoseconds())/float64(b.N*size), "without-ns")
+			b.ReportMetric(float64((with-without).Nanoseconds())/float64(b.N*size), "added-ns")
+		})
+	}
 }
 
 // BenchmarkVerify measures a verification of the whole store over records of 2 kB (every link, every

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -104,5 +105,28 @@ func testRelease(t *testing.T, s Backend) {
 	}
 	if _, _, err := s.Acquire(ctx, 0); !errors.Is(err, ledger.ErrLeased) {
 		t.Errorf("Acquire: %v, want ErrLeased", err)
+	}
+}
+
+// testBehindTheHead puts an entry behind the head with no other rights than the hub's: from then on the
+// head is not the chain's end, and nothing is appended, by that name.
+func testBehindTheHead(t *testing.T, s Backend) {
+	ctx := t.Context()
+	h := begin(t, s)
+	b := newBatch(h)
+	b.record(10)
+	raw, leaf := b.Entries[0].Bytes(), b.Entries[0].Leaf()
+	err := s.Exec(ctx, fmt.Sprintf(`INSERT INTO ledger (idx, entry, leaf) VALUES (%d, x'%x', x'%x')`, h.Size, raw, leaf))
+	if err != nil { // PostgreSQL computes the leaf, and calls that a string of bits
+		err = s.Exec(ctx, fmt.Sprintf(`INSERT INTO ledger (idx, entry) VALUES (%d, '\x%x')`, h.Size, raw))
+	}
+	if err != nil {
+		t.Fatalf("the hub's role may insert: %v", err)
+	}
+	if err := s.Commit(ctx, &b.Batch); !errors.Is(err, ledger.ErrHead) {
+		t.Errorf("Commit: %v, want ErrHead", err)
+	}
+	if _, _, err := s.Acquire(ctx, h.Term); !errors.Is(err, ledger.ErrHead) {
+		t.Errorf("Acquire: %v, want ErrHead", err)
 	}
 }

@@ -27,7 +27,7 @@ func testLoadPrescriptions(t *testing.T, s Backend) {
 	plain := b.prescription(first)
 	rich := b.prescription(first, func(p *ledger.Prescription) { // two of one Bundle; every column set
 		p.Holder, p.Claim, p.FillsDone, p.Group = newID(), 7, 2, randomHash()
-		p.DueAt, p.Version, p.Status = 1_790_000_123_456, 9, "ready-to-collect"
+		p.DueAt, p.Version, p.Status, p.Therapy = 1_790_000_123_456, 9, "ready-to-collect", slices.Concat(token(), token())
 	})
 	waiting := b.prescription(first, func(p *ledger.Prescription) { p.Pharmacy = ledger.ID{} })
 	h := commit(t, s, b)
@@ -165,33 +165,88 @@ func testLoadPatients(t *testing.T, s Backend) {
 	same(t, "prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{w1.ID: w1, w2.ID: w2})
 }
 
-// testLoadTherapies: what a patient may be taking, alive first, newest first, no more than asked for at most.
+// testLoadTherapies: what a patient may be taking that has a token in common with what is asked, alive first,
+// newest first, no more than asked for at most.
 func testLoadTherapies(t *testing.T, s Backend) {
 	b := newBatch(begin(t, s))
 	r := b.record(50)
 	patient, many := newID(), newID()
-	put := func(whose ledger.ID, status string) ledger.Prescription {
-		return b.prescription(r, func(p *ledger.Prescription) { p.Patient, p.Status = whose, status })
+	one, two, three, four, five := token(), token(), token(), token(), token()
+	put := func(whose ledger.ID, status string, tokens ...[]byte) ledger.Prescription {
+		return b.prescription(r, func(p *ledger.Prescription) {
+			p.Patient, p.Status, p.Therapy = whose, status, slices.Concat(tokens...)
+		})
 	}
-	completed, ready, held := put(patient, "completed"), put(patient, "ready"), put(patient, "held")
-	put(patient, "cancelled")
-	put(patient, "replaced")
-	expired, pending := put(patient, "expired"), put(patient, "cancel-pending")
-	put(many, "ready")
+	completed, ready, held := put(patient, "completed", one), put(patient, "ready", one), put(patient, "held", three, two, one)
+	put(patient, "cancelled", one)
+	put(patient, "replaced", one)
+	put(patient, "ready", three)
+	put(patient, "ready")
+	put(patient, "ready", slices.Concat(token()[:6], one[:6]), slices.Concat(one[6:], token()[:6])) // between two
+	mixture := put(patient, "ready", token(), token(), four, token(), five)
+	expired, pending := put(patient, "expired", two, token()), put(patient, "cancel-pending", token(), one)
+	put(many, "ready", one)
+	put(newID(), "ready", one)
 	var newest []ledger.ID
 	for range ledger.MaxTherapies {
-		newest = append(newest, put(many, "on-hold").ID)
+		newest = append(newest, put(many, "on-hold", one).ID)
 	}
 	slices.Reverse(newest)
-	commit(t, s, b)
+	h := commit(t, s, b)
 
-	have := load(t, s, ledger.Want{Therapies: []ledger.ID{patient, newID(), many}})
-	same(t, "therapies", have.Therapies, map[ledger.ID][]ledger.ID{
-		patient: {pending.ID, held.ID, ready.ID, expired.ID, completed.ID}, many: newest})
-	if len(have.Prescriptions) != 5+ledger.MaxTherapies {
-		t.Errorf("%d prescriptions were loaded", len(have.Prescriptions))
+	ask := func(whose ledger.ID, tokens ...[]byte) ledger.Taking {
+		return ledger.Taking{Patient: whose, Tokens: slices.Concat(tokens...)}
+	}
+	var long [][]byte
+	for range 300 {
+		long = append(long, token())
+	}
+	for name, tt := range map[string]struct {
+		asked []ledger.Taking
+		have  map[ledger.ID][]ledger.ID
+	}{
+		"by one": {[]ledger.Taking{ask(patient, one), ask(newID(), one), ask(many, one)},
+			map[ledger.ID][]ledger.ID{patient: {pending.ID, held.ID, ready.ID, completed.ID}, many: newest}},
+		"by several":    {[]ledger.Taking{ask(patient, token(), two, one)}, map[ledger.ID][]ledger.ID{patient: {pending.ID, held.ID, ready.ID, expired.ID, completed.ID}}},
+		"by many":       {[]ledger.Taking{ask(many, token()), ask(patient, append(long, two)...)}, map[ledger.ID][]ledger.ID{patient: {held.ID, expired.ID}}},
+		"by the third":  {[]ledger.Taking{ask(patient, four)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
+		"by the fifth":  {[]ledger.Taking{ask(patient, token(), five), ask(many, five)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
+		"by both":       {[]ledger.Taking{ask(patient, append(long, five, four)...)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
+		"by no other's": {[]ledger.Taking{ask(many, two), ask(patient, token())}, nil},
+		"by nothing":    {[]ledger.Taking{ask(patient)}, nil},
+	} {
+		have := load(t, s, ledger.Want{Therapies: tt.asked})
+		same(t, name, have.Therapies, tt.have)
+		n := 0
+		for _, all := range tt.have {
+			n += len(all)
+		}
+		if len(have.Prescriptions) != n {
+			t.Errorf("%s: %d prescriptions were loaded, want %d", name, len(have.Prescriptions), n)
+		}
+	}
+
+	b = newBatch(h) // another medicine, and none
+	ready.Therapy, ready.Version = two, 2
+	held.Therapy, held.Version = nil, 2
+	b.Prescriptions = append(b.Prescriptions, ready, held)
+	commit(t, s, b)
+	have := load(t, s, ledger.Want{Therapies: []ledger.Taking{ask(patient, two)}})
+	same(t, "after a change", have.Prescriptions, map[ledger.ID]ledger.Prescription{ready.ID: ready, expired.ID: expired})
+}
+
+// testTherapy: what is no list of tokens is refused.
+func testTherapy(t *testing.T, s Backend) {
+	h := begin(t, s)
+	for _, n := range []int{0, 1, ledger.TherapyToken + 1} {
+		b := newBatch(h)
+		b.prescription(b.record(50), func(p *ledger.Prescription) { p.Therapy = make([]byte, n) })
+		refused(t, s, b)
 	}
 }
+
+// token is one of a medicine.
+func token() []byte { return randomBytes(ledger.TherapyToken) }
 
 // testLoadNothing demands maps that can be written to, as the recorder lays a batch over them.
 func testLoadNothing(t *testing.T, s Backend) {
@@ -199,7 +254,7 @@ func testLoadNothing(t *testing.T, s Backend) {
 	for _, w := range []ledger.Want{{}, {
 		Messages: []ledger.Key{key(newID())}, Identities: []ledger.Key{key(newID())}, Prescriptions: []ledger.ID{newID()},
 		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()}, Waiting: []ledger.ID{newID()},
-		Linked: []ledger.ID{newID()}, Therapies: []ledger.ID{newID()},
+		Linked: []ledger.ID{newID()}, Therapies: []ledger.Taking{{Patient: newID(), Tokens: token()}},
 	}} {
 		have := load(t, s, w)
 		same(t, "have", have, ledger.Have{})

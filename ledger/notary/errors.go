@@ -14,7 +14,9 @@ var (
 	ErrRollback = fault.New(fault.Tampered, "notary: rollback")
 	ErrRewrite  = fault.New(fault.Tampered, "notary: rewrite: the ledger does not continue what was seen before")
 	ErrGap      = fault.New(fault.Tampered, "notary: gap: an entry is missing")
-	ErrClock    = fault.New(fault.Tampered, "notary: clock: an entry's time cannot be")
+	// ErrBeyond: there are entries behind the head, which no recorder has committed.
+	ErrBeyond = fault.New(fault.Tampered, "notary: beyond: an entry lies behind the head")
+	ErrClock  = fault.New(fault.Tampered, "notary: clock: an entry's time cannot be")
 	// ErrFork: a witness, or the place where checkpoints are published, holds one that does not fit
 	// this notary's tree: its state was set back, or somebody else signs with its key.
 	ErrFork = fault.New(fault.Tampered, "notary: fork: another tree was signed under this origin")
@@ -35,10 +37,10 @@ var (
 	errStorage = fault.New(fault.Unavailable, "notary: storage")
 )
 
-// AlarmName is how logs and metrics call an error: rollback, rewrite, gap, clock, fork, state, quorum,
-// or the name of its kind.
+// AlarmName is how logs and metrics call an error: rollback, rewrite, gap, beyond, clock, fork, state,
+// quorum, or the name of its kind.
 func AlarmName(err error) string {
-	for name, is := range map[string]error{"rollback": ErrRollback, "gap": ErrGap, "clock": ErrClock, "fork": ErrFork,
+	for name, is := range map[string]error{"rollback": ErrRollback, "gap": ErrGap, "beyond": ErrBeyond, "clock": ErrClock, "fork": ErrFork,
 		"state": ErrState, "quorum": ErrQuorum} {
 		if errors.Is(err, is) {
 			return name

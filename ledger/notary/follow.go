@@ -66,14 +66,12 @@ func (n *Notary) look(ctx context.Context) (ledger.Head, []ledger.Entry, error) 
 	if head.Size < p.size {
 		return head, nil, &Rollback{p.size, head.Size}
 	}
-	if p.size == 0 {
-		more, err := n.entries(ctx, 0)
-		return head, more, err
-	}
-	all, err := n.entries(ctx, p.size-1)
+	all, head, err := n.within(ctx, head, max(p.size, 1)-1)
 	switch {
 	case err != nil:
 		return head, nil, err
+	case p.size == 0:
+		return head, all, nil
 	case len(all) == 0 || all[0].Index != p.size-1:
 		return head, nil, at(p.size-1, ErrGap)
 	case all[0].Leaf() != p.leaf:
@@ -82,6 +80,29 @@ func (n *Notary) look(ctx context.Context) (ledger.Head, []ledger.Entry, error) 
 		return head, nil, at(p.size-1, ErrRewrite.Wrap(errors.New("the head is not the end")))
 	}
 	return head, all[1:], nil
+}
+
+// within reads entries that a head covers: that one or, if they were committed since it was read, the
+// present one. An entry behind both was committed by nobody, and nothing is signed beside it: what was
+// signed can never be taken back.
+func (n *Notary) within(ctx context.Context, head ledger.Head, from uint64) ([]ledger.Entry, ledger.Head, error) {
+	all, err := n.entries(ctx, from)
+	if err != nil || len(all) == 0 || all[len(all)-1].Index < head.Size {
+		return all, head, err
+	}
+	now, err := n.config.Source.Head(ctx)
+	if err != nil {
+		return nil, head, fmt.Errorf("notary: read head: %w", err)
+	}
+	if now.Size < head.Size {
+		return nil, head, &Rollback{head.Size, now.Size}
+	}
+	for _, e := range all {
+		if e.Index >= now.Size {
+			return nil, head, at(e.Index, ErrBeyond)
+		}
+	}
+	return all, now, nil
 }
 
 func (n *Notary) entries(ctx context.Context, from uint64) ([]ledger.Entry, error) {
@@ -99,15 +120,8 @@ func (n *Notary) follow(ctx context.Context) error {
 		return err
 	}
 	before := n.position()
-	g := &growth{notary: n, tree: n.tree.clone(), at: before, now: n.config.Now(), upTo: head.Size}
+	g := &growth{notary: n, tree: n.tree.clone(), at: before, now: n.config.Now()}
 	g.head = head
-	if head.Size == before.size { // an entry behind the head is not the recorder's, until the head says so
-		if err := n.behind(ctx, head, fresh); err != nil {
-			return err
-		}
-		n.caught = g.now
-		return nil
-	}
 	if err := g.take(ctx, fresh); err != nil {
 		return err
 	}
@@ -120,21 +134,6 @@ func (n *Notary) follow(ctx context.Context) error {
 	}
 	n.late(ctx, g.first)
 	n.caught = g.now
-	return nil
-}
-
-// behind looks again at the head when there are entries behind it: a commit moves both at once.
-func (n *Notary) behind(ctx context.Context, head ledger.Head, found []ledger.Entry) error {
-	if len(found) == 0 {
-		return nil
-	}
-	now, err := n.config.Source.Head(ctx)
-	if err != nil {
-		return fmt.Errorf("notary: read head: %w", err)
-	}
-	if now.Size == head.Size {
-		return at(head.Size, ErrRewrite.Wrap(errors.New("an entry behind the head")))
-	}
 	return nil
 }
 
@@ -167,16 +166,15 @@ type growth struct {
 	tree   *tree
 	at     position
 	now    time.Time
-	head   ledger.Head // read before the entries: they lead there, and may go on
-	upTo   uint64      // stop here; 0 = at the end of the ledger
+	head   ledger.Head // covers the entries taken so far
+	upTo   uint64      // stop here; 0 = at the head
 	dry    bool        // store nothing
 	first  int64       // time of the first new entry, unix ms
 
 	full []string // tiles that were made full
 }
 
-// take checks and adds entries, page by page, to the end; then the head that was read before them
-// must lie within.
+// take checks and adds entries, page by page, to the end, which must be the head.
 func (g *growth) take(ctx context.Context, page []ledger.Entry) error {
 	for len(page) > 0 {
 		if err := g.page(ctx, page); err != nil {
@@ -185,8 +183,7 @@ func (g *growth) take(ctx context.Context, page []ledger.Entry) error {
 		if g.upTo > 0 && g.at.size == g.upTo {
 			return nil
 		}
-		var err error
-		if page, err = g.notary.entries(ctx, g.at.size); err != nil {
+		if err := g.more(ctx, &page); err != nil {
 			return err
 		}
 	}
@@ -194,6 +191,17 @@ func (g *growth) take(ctx context.Context, page []ledger.Entry) error {
 		return at(g.at.size, ErrGap)
 	}
 	return nil
+}
+
+// more reads the next page. On the way to a checkpoint that was signed before, what lies behind it is
+// not taken.
+func (g *growth) more(ctx context.Context, page *[]ledger.Entry) (err error) {
+	if g.upTo > 0 {
+		*page, err = g.notary.entries(ctx, g.at.size)
+		return err
+	}
+	*page, g.head, err = g.notary.within(ctx, g.head, g.at.size)
+	return err
 }
 
 func (g *growth) page(ctx context.Context, page []ledger.Entry) error {

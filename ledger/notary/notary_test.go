@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -124,6 +125,80 @@ func TestAlarms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// behind adds an entry that no recorder has committed: it links, and the head does not move.
+func (c *chain) behind() {
+	head := c.head
+	c.add(1)
+	c.head = head
+}
+
+// TestBehindTheHead: nothing is signed beside an entry that nobody committed, and when it is gone the
+// log goes on as if it had never been there.
+func TestBehindTheHead(t *testing.T) {
+	for _, size := range []int{3, 256, 4096 + 7} {
+		c := newChain()
+		s := newSetup(t, c)
+		c.add(2)
+		s.tick(t)
+		c.add(size - 2)
+		before := s.Status().Size
+		c.behind()
+		s.refuses(t, notary.ErrBeyond, "beyond")
+		if err := s.Status().Err; !strings.Contains(err.Error(), fmt.Sprint("entry ", size)) {
+			t.Errorf("%v does not name entry %d", err, size)
+		}
+		s.reopen(t)
+		if err := s.Check(t.Context()); size <= 256 && !errors.Is(err, notary.ErrBeyond) {
+			t.Errorf("Check before serving: %v", err)
+		}
+		s.refuses(t, notary.ErrBeyond, "beyond")
+		if got := s.Status().Size; got != before {
+			t.Fatalf("size %d was signed, before %d", got, before)
+		}
+		c.entries = c.entries[:size]
+		c.add(2)
+		s.tick(t)
+		if v := s.published(t); v.Size != uint64(size+2) || v.Root != c.root(t, size+2) {
+			t.Errorf("published %+v", v.Checkpoint)
+		}
+	}
+}
+
+// TestBehindAnEmptyHead is the same before there is an entry 0.
+func TestBehindAnEmptyHead(t *testing.T) {
+	c := newChain()
+	s := newSetup(t, c)
+	c.behind()
+	if err := s.Tick(t.Context()); !errors.Is(err, notary.ErrBeyond) {
+		t.Errorf("tick: %v, want ErrBeyond", err)
+	}
+	if _, err := s.tiles.Get(t.Context(), "checkpoint"); !errors.Is(err, notary.ErrNoObject) {
+		t.Errorf("it was published: %v", err)
+	}
+}
+
+// TestCommittedMeanwhile: what is committed between reading the head and the entries is no alarm.
+func TestCommittedMeanwhile(t *testing.T) {
+	c := newChain()
+	s := newSetup(t, c, func(n *notary.Config) { n.Source = growing{c} })
+	for range 20 {
+		s.tick(t)
+	}
+	if v := s.published(t); v.Size != uint64(len(c.entries)) || v.Root != c.root(t, len(c.entries)) {
+		t.Errorf("published %+v of %d", v.Checkpoint, len(c.entries))
+	}
+}
+
+// growing is a ledger to which something is committed before each read of entries that is not the last.
+type growing struct{ *chain }
+
+func (g growing) Entries(ctx context.Context, from uint64, limit int) ([]ledger.Entry, error) {
+	if int(from) < 1000 && from+1 >= g.head.Size {
+		g.add(100)
+	}
+	return g.chain.Entries(ctx, from, limit)
 }
 
 // TestAlarmGoes: a repaired database needs no reset of the notary.

@@ -16,6 +16,9 @@ import (
 // stateName is the object in Config.State.
 const stateName = "state.json"
 
+// maxTree is the largest size that a state may have: tlog's walk down a tree does not end in larger ones.
+const maxTree = 1 << 62
+
 // state is what the notary must not forget. It is stored before a signature leaves the process.
 type state struct {
 	Origin    string            `json:"origin"`
@@ -63,7 +66,7 @@ func (s state) check(origin string, key note.Verifier) error {
 	if err != nil {
 		return ErrState.Wrap(fmt.Errorf("it was not signed with this key: %w", err))
 	}
-	if v.Checkpoint != s.checkpoint() {
+	if v.Checkpoint != s.checkpoint() || s.Size > maxTree {
 		return ErrState.Wrap(errors.New("it is not what was signed"))
 	}
 	return nil

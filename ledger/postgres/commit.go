@@ -117,13 +117,13 @@ func queueMessages(q *statements, b *ledger.Batch) {
 func queueState(q *statements, b *ledger.Batch) {
 	if rows := b.Prescriptions; len(rows) > 0 {
 		q.add("prescription", `INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
-		    identity, group_id, due_at, version, state)
+		    identity, group_id, due_at, version, therapy, state)
 		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[],
-		    $11::bytea[], $12::bytea[], $13::bigint[], $14::bigint[], $15::bytea[])
+		    $11::bytea[], $12::bytea[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[])
 		  ON CONFLICT (id) DO UPDATE SET clinic = excluded.clinic, patient = excluded.patient, record = excluded.record, status = excluded.status,
 		    pharmacy = excluded.pharmacy, holder = excluded.holder, claim = excluded.claim, fills_allowed = excluded.fills_allowed,
 		    fills_done = excluded.fills_done, identity = excluded.identity, group_id = excluded.group_id, due_at = excluded.due_at,
-		    version = excluded.version, state = excluded.state`,
+		    version = excluded.version, therapy = excluded.therapy, state = excluded.state`,
 			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.ID }),
 			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Clinic }),
 			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Patient }),
@@ -138,6 +138,7 @@ func queueState(q *statements, b *ledger.Batch) {
 			maybeBlobs(rows, func(r *ledger.Prescription) []byte { return maybeHash(&r.Group) }),
 			maybeBigints(rows, func(r *ledger.Prescription) (uint64, bool) { return uint64(r.DueAt), r.DueAt != 0 }),
 			bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.Version) }),
+			maybeBlobs(rows, func(r *ledger.Prescription) []byte { return r.Therapy }),
 			blobs(rows, func(r *ledger.Prescription) []byte { return r.State }))
 	}
 	if rows := b.Fills; len(rows) > 0 {

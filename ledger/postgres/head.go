@@ -26,8 +26,9 @@ func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
 	return h, err
 }
 
-// chainEnds says whether the chain ends where and when the head says.
-const chainEnds = `(size = 0 AND time = 0 OR EXISTS (SELECT 1 FROM ledger l WHERE l.idx = head.last AND l.leaf = head.leaf AND substr(l.entry, 11, 8) = int8send(head.time)))`
+// chainEnds says whether the chain ends where and when the head says: there, and nowhere behind.
+const chainEnds = `((size = 0 AND time = 0 OR EXISTS (SELECT 1 FROM ledger l WHERE l.idx = head.last AND l.leaf = head.leaf AND substr(l.entry, 11, 8) = int8send(head.time)))
+	AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.idx >= head.size))`
 
 // headBehind turns a commit that the database refused into ledger.ErrHead when that is why: the chain
 // does not end where the head says, so nothing can be appended.

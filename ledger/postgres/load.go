@@ -10,7 +10,7 @@ import (
 )
 
 const prescriptionColumns = `p.id, p.clinic, p.patient, p.record, p.status, p.pharmacy, p.holder, p.claim, p.fills_allowed,
-  p.fills_done, p.identity, p.group_id, p.due_at, p.version, p.state`
+  p.fills_done, p.identity, p.group_id, p.due_at, p.version, p.therapy, p.state`
 
 const dispenseColumns = `d.pharmacy, d.hash, d.resource, d.prescription, d.claim, d.status, d.version`
 
@@ -164,22 +164,6 @@ func (l loader) waiting(ids []ledger.ID) {
 	}, uuids(ids))
 }
 
-// therapies are those that a safety check compares with.
-func (l loader) therapies(ids []ledger.ID) {
-	if len(ids) == 0 {
-		return
-	}
-	l.ask(`SELECT p.* FROM unnest($1::uuid[]) AS asked (id), LATERAL (
-	    SELECT `+prescriptionColumns+` FROM prescription p WHERE p.patient = asked.id
-	      AND p.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')
-	    ORDER BY p.status IN ('completed', 'expired'), p.id DESC LIMIT $2) p
-	  ORDER BY p.status IN ('completed', 'expired'), p.id DESC`, func(rows pgx.Rows) error {
-		p, err := l.add(rows)
-		l.have.Therapies[p.Patient] = append(l.have.Therapies[p.Patient], p.ID)
-		return err
-	}, uuids(ids), ledger.MaxTherapies)
-}
-
 // delivered asks for every prescription that was found. It is a statement of its own: a delivery that
 // is added in between belongs to a writer that has won already.
 func (s *Store) delivered(ctx context.Context, have *ledger.Have) error {
@@ -213,7 +197,7 @@ func (l loader) add(rows pgx.Rows, before ...any) (ledger.Prescription, error) {
 func scanPrescription(row pgx.Row, before ...any) (p ledger.Prescription, err error) {
 	err = row.Scan(append(before, idInto{&p.ID}, idInto{&p.Clinic}, idInto{&p.Patient}, idInto{&p.Record}, &p.Status,
 		idInto{&p.Pharmacy}, idInto{&p.Holder}, &p.Claim, &p.FillsAllowed, &p.FillsDone, hashInto{&p.Identity}, hashInto{&p.Group},
-		timeInto{&p.DueAt}, &p.Version, &p.State)...)
+		timeInto{&p.DueAt}, &p.Version, &p.Therapy, &p.State)...)
 	return p, err
 }
 

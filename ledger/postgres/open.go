@@ -80,12 +80,7 @@ func open(ctx context.Context, c Config, scripts fs.FS, dir string) (db, error) 
 	config.ConnConfig.RuntimeParams["application_name"] = "dosewire"
 	// durable before acknowledged, whatever the server's default is
 	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
-	// Every query here asks for rows by key. Without statistics for a table that grows by the second,
-	// the planner would now and then rather read all of it.
-	for _, plan := range []string{"jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"} {
-		config.ConnConfig.RuntimeParams[plan] = "off"
-	}
-	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan" // by key: no value changes the plan
+	byKey(config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return db{}, refuse(err, "connect")
@@ -103,6 +98,16 @@ func open(ctx context.Context, c Config, scripts fs.FS, dir string) (db, error) 
 		return db{}, err
 	}
 	return d, nil
+}
+
+// byKey sets how queries are planned.
+func byKey(config *pgxpool.Config) {
+	// Every query here asks for rows by key. Without statistics for a table that grows by the second,
+	// the planner would now and then rather read all of it.
+	for _, plan := range []string{"jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"} {
+		config.ConnConfig.RuntimeParams[plan] = "off"
+	}
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan" // by key: no value changes the plan
 }
 
 // Close ends the connections.

@@ -26,6 +26,7 @@ func hubPool(t testing.TB, dsn string) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	byKey(config)
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, `SET ROLE dosewire_hub`)
 		return err
@@ -54,6 +55,8 @@ func backend(t testing.TB) ledgertest.Backend {
 func TestStore(t *testing.T) { ledgertest.TestStore(t, backend) }
 
 func BenchmarkCommit(b *testing.B) { ledgertest.BenchmarkCommit(b, backend) }
+
+func BenchmarkTherapies(b *testing.B) { ledgertest.BenchmarkTherapies(b, backend) }
 
 func openKeys(t testing.TB) *Keys {
 	t.Helper()

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/trust"
 )
@@ -130,7 +128,7 @@ func Verify(receipt []byte, p *trust.Policy, message []byte) (Verdict, error) {
 	if r.Entry.Index >= v.Size {
 		return v, ErrIndex
 	}
-	if !included(r.Proof, v.Size, v.Root, r.Entry.Index, r.Entry.Leaf()) {
+	if !v.Includes(r.Entry.Index, r.Entry.Leaf(), r.Proof) {
 		return v, ErrInclusion
 	}
 	if message == nil {
@@ -144,30 +142,6 @@ func Verify(receipt []byte, p *trust.Policy, message []byte) (Verdict, error) {
 	}
 	v.Message = true
 	return v, nil
-}
-
-// included checks the inclusion proof of RFC 6962 §2.1.1 as RFC 9162 §2.1.3.2 does: one step for each hash,
-// whatever size the tree is said to have. x/mod/sumdb/tlog does not end above 2⁶².
-func included(proof []ledger.Hash, size uint64, root ledger.Hash, index uint64, leaf ledger.Hash) bool {
-	if index >= size {
-		return false
-	}
-	fn, sn, r := index, size-1, tlog.Hash(leaf)
-	for _, p := range proof {
-		if sn == 0 {
-			return false
-		}
-		if fn&1 == 1 || fn == sn {
-			r = tlog.NodeHash(tlog.Hash(p), r)
-			for fn&1 == 0 && fn != 0 {
-				fn, sn = fn>>1, sn>>1
-			}
-		} else {
-			r = tlog.NodeHash(r, tlog.Hash(p))
-		}
-		fn, sn = fn>>1, sn>>1
-	}
-	return sn == 0 && ledger.Hash(r) == root
 }
 
 // commit is SHA-256(opening ‖ message).

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -141,15 +143,20 @@ func verdictCases(t *testing.T) []verdictCase {
 		at := testenv.Log{Origin: log.Origin, Witnesses: 2, Now: seconds}
 		return strings.TrimSuffix(good, signed) + string(at.Note(300, c.Root))
 	}
+	huge := func(size uint64, hashes int, root ledger.Hash) string {
+		h := r
+		h.Proof, h.Checkpoint = make([]ledger.Hash, hashes), log.Note(int(size), root)
+		return string(h.Bytes())
+	}
+	const most = 1<<63 - 1
 	return []verdictCase{
-		{"untouched", good, log.Policy(2), nil},
-		{"the largest size there is", strings.TrimSuffix(good, signed) + string((&testenv.Log{Origin: log.Origin, Witnesses: 2, Now: 1}).Note(math.MaxInt64, c.Root)), log.Policy(2), receipt.ErrInclusion},
 		{"cosigned at the last second there is", timed(math.MaxInt64), log.Policy(2), nil},
 		{"cosigned a second later", timed(math.MinInt64), log.Policy(2), trust.ErrSignature},
 		{"a stranger's name with U+0085", good + "— a\u0085b AAAAAAAA\n", log.Policy(2), trust.ErrCheckpoint},
 		{"a stranger's name with U+3000", good + "— a\u3000b AAAAAAAA\n", log.Policy(2), trust.ErrCheckpoint},
 		{"a stranger's name with U+FEFF", good + "— a\ufeffb AAAAAAAA\n", log.Policy(2), nil},
 		{"a note above 64 KiB", good + "— stranger " + strings.Repeat("AAAA", 16<<10) + "\n", log.Policy(2), trust.ErrCheckpoint},
+		{"untouched", good, log.Policy(2), nil},
 		{"empty", "", log.Policy(0), receipt.ErrFormat},
 		{"another header", strings.Replace(good, "@v1", "@v2", 1), log.Policy(0), receipt.ErrFormat},
 		{"another index", strings.Replace(good, "\nindex 5\n", "\nindex 6\n", 1), log.Policy(0), receipt.ErrIndex},
@@ -175,7 +182,28 @@ func verdictCases(t *testing.T) []verdictCase {
 		{"another opening", with(r, func(_ *receipt.Receipt, b []byte) []byte { b[120]++; return b }), log.Policy(2), receipt.ErrCommitment},
 		{"groups of groups, not satisfied", good, nested, trust.ErrQuorum},
 		{"groups of groups, satisfied", good, either, nil},
+		{"the largest size, and a proof that leads there", huge(most, 63, folded(r.Entry.Leaf(), 5, 63)), log.Policy(2), nil},
+		{"the largest size, another root", huge(most, 63, ledger.Hash{1}), log.Policy(2), receipt.ErrInclusion},
+		{"the largest size, a hash less", huge(most, 62, folded(r.Entry.Leaf(), 5, 62)), log.Policy(2), receipt.ErrInclusion},
+		{"the largest size, one hash", huge(most, 1, ledger.Hash{1}), log.Policy(2), receipt.ErrInclusion},
+		{"size 2⁶² + 1, no hash", huge(1<<62+1, 0, r.Entry.Leaf()), log.Policy(2), receipt.ErrInclusion},
+		{"size 2⁶², a proof that leads there", huge(1<<62, 62, folded(r.Entry.Leaf(), 5, 62)), log.Policy(2), nil},
+		{"size 2⁶³", strings.Replace(good, "\n300\n", "\n9223372036854775808\n", 1), log.Policy(0), trust.ErrCheckpoint},
+		{"64 hashes", huge(most, 64, ledger.Hash{1}), log.Policy(2), receipt.ErrFormat},
 	}
+}
+
+// folded is the root of a tree so large that an entry with a small index is never on its right edge, where
+// all other subtrees hash to zero: not a tree that anybody has, but one that a proof leads to.
+func folded(leaf ledger.Hash, index uint64, hashes int) ledger.Hash {
+	for ; hashes > 0; hashes, index = hashes-1, index/2 {
+		b := append([]byte{1}, leaf[:]...)
+		if b = append(b, make([]byte, 32)...); index%2 == 1 {
+			b = append(append([]byte{1}, make([]byte, 32)...), leaf[:]...)
+		}
+		leaf = sha256.Sum256(b)
+	}
+	return leaf
 }
 
 func TestTampered(t *testing.T) {
@@ -226,6 +254,12 @@ func TestMakeRefuses(t *testing.T) {
 	if _, err := receipt.Make(t.Context(), tiles, policy(t, log.Policy(2)).Open, log.Entries[7], nil); !errors.Is(err, trust.ErrQuorum) {
 		t.Errorf("a checkpoint without its quorum: %v", err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "checkpoint"), log.Note(1<<63-1, ledger.Hash{1}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := receipt.Make(t.Context(), tiles, p.Open, log.Entries[7], nil); !errors.Is(err, trust.ErrCheckpoint) {
+		t.Errorf("a tree that cannot be: %v", err)
+	}
 	if _, err := receipt.Make(t.Context(), receipt.Dir(t.TempDir()), p.Open, log.Entries[7], nil); !errors.Is(err, receipt.ErrMissingTile) {
 		t.Errorf("no tiles: %v", err)
 	}
@@ -242,6 +276,8 @@ func FuzzReceipt(f *testing.F) {
 	}
 	f.Add(r.Bytes())
 	r.Opening, r.Proof = nil, nil
+	f.Add(r.Bytes())
+	r.Proof, r.Checkpoint = make([]ledger.Hash, 1), log.Note(1<<63-1, ledger.Hash{1})
 	f.Add(r.Bytes())
 	f.Add([]byte("c2sp.org/tlog-proof@v1\nindex 0\n\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

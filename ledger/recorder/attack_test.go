@@ -430,7 +430,7 @@ func TestAttacks(t *testing.T) {
 			e, _ := ledger.Link(a.known, ledger.KindAccess, time.UnixMilli(a.known.Time), ledger.Hash{1}, ledger.Hash{})
 			raw := e.Bytes()
 			a.touch(1, `INSERT INTO ledger (idx, entry) VALUES ($1, $2)`, int64(e.Index), raw[:])
-		}, []detector{notaryTick(notary.ErrRewrite), scrubs(ledger.ErrHead)}},
+		}, []detector{notaryTick(notary.ErrBeyond), scrubs(ledger.ErrHead)}},
 		{"7 the head's time set ahead", func(a *attacked) {
 			a.touch(1, `UPDATE head SET time = time + 864000000`)
 		}, []detector{verifier(ledger.ErrHead), scrubs(ledger.ErrHead), halted(ledger.ErrHead)}},
@@ -482,6 +482,11 @@ func TestAttacks(t *testing.T) {
 		{"15 clock back", func(a *attacked) {
 			a.relink(a.records[fresh].Index, func(e *ledger.Entry) { e.Time -= time.Hour.Milliseconds() })
 		}, []detector{verifier(ledger.ErrChain), notaryTick(notary.ErrClock), halted(ledger.ErrHead)}},
+		{"17 an entry behind the head", func(a *attacked) {
+			e, _ := ledger.Link(a.known, ledger.KindRecord, time.Now(), ledger.Hash{1}, ledger.Hash{2})
+			raw := e.Bytes()
+			a.touch(1, `INSERT INTO ledger (idx, entry) VALUES ($1, $2)`, int64(e.Index), raw[:])
+		}, []detector{notaryTick(notary.ErrBeyond), scrubs(ledger.ErrHead), halted(ledger.ErrHead)}},
 		{"16 patient key swapped", func(a *attacked) {
 			tag, err := a.keep.Exec(context.Background(), `UPDATE patient_key SET blob = (SELECT blob FROM patient_key WHERE id <> $1 LIMIT 1) WHERE id = $1`, a.records[signed].KeyID)
 			if err != nil || tag.RowsAffected() != 1 {

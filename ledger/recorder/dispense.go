@@ -126,7 +126,7 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		OldStatus: known.Status, OldClaim: known.Claim,
 		Code: t.unit.proof.Locator, CodeOK: t.unit.right,
 	}, md.Item)
-	if !a.Refused && !a.NoOp {
+	if !a.Refused && !a.Repeat {
 		known.Prescription, known.Status = p.row.ID, md.Status
 		known.Version++
 		if claimOf(p, kind, known) {
@@ -135,7 +135,7 @@ func (t *draft) against(p *prescription, md fhir.Dispense, kind rx.Kind, known l
 		t.dispenses[known.Key] = known
 	}
 	res := streams.Resource{Type: streams.TypeMedicationDispense, ID: known.Resource.String(), Version: known.Version}
-	if known.Version > 1 {
+	if known.Version > 1 || a.Repeat {
 		res.Status = 200
 	}
 	t.answered(res, p, a, md.Expression)

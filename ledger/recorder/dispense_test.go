@@ -1,14 +1,17 @@
 package recorder_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/recorder"
+	"github.com/dosewire/dosewire/streams"
 )
 
 // owned is a dispense that cites nothing and names its patient as the pharmacy does.
@@ -119,4 +122,36 @@ func TestUsedDispenseIsOnRecordWithThePatient(t *testing.T) {
 		t.Error("the refusal is on record with somebody else")
 	}
 	h.verify()
+}
+
+// TestRepeatAfterTime: what is said again while time has changed something, here the warning before a lease
+// ends, is still said again: the dispense stays as it was decided, and nobody is told twice.
+func TestRepeatAfterTime(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	c := &course{identifier: "R-1", patient: "M-1", allowed: 1}
+	send := func(id string, org ledger.Organization, body []byte) streams.Answer {
+		m := w.message("fact", message(org, id, body), org.ID)
+		w.feed(m)
+		var a streams.Answer
+		w.must(json.Unmarshal(m.answer, &a))
+		return a
+	}
+	rx := send("m1", w.clinic, order(c.identifier, w.npi(1), "Amoxicillin")).Resources[0].Rx
+	ready := send("d1", w.orgs[0], dispense("D-1", "in-progress", rx)).Resources[0]
+	if late := send("d2", w.orgs[0], dispense("D-1", "preparation", rx)).Resources[0]; late.Version != ready.Version {
+		t.Errorf("overtaken on its way: version %d after %d", late.Version, ready.Version)
+	}
+	w.now = w.now.Add(13*24*time.Hour + time.Hour)
+	for i, status := range []string{"preparation", "in-progress"} {
+		a := send(fmt.Sprint("again", i), w.orgs[0], dispense("D-1", status, rx))
+		if res := a.Resources[0]; a.Status != 200 || res.Version != ready.Version || res.State != "ready-to-collect" {
+			t.Errorf("%s again: %+v", status, a)
+		}
+		for _, e := range w.effectsOf(w.seq) {
+			if e.Org == w.clinic.ID || e.Kind == ledger.EffectWake {
+				t.Errorf("%s again: told once more: %+v", status, e)
+			}
+		}
+	}
+	w.verify()
 }

@@ -92,6 +92,10 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 		}
 		r.want(&w, u)
 	}
+	if err := r.loadLinked(ctx, units); err != nil {
+		return nil, err
+	}
+	w.Therapies = r.takings(units)
 	have, err := r.deps.Store.Load(ctx, w)
 	if err != nil {
 		return nil, fmt.Errorf("recorder: load: %w", err)
@@ -184,9 +188,6 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 	}
 	if u.keyed {
 		w.Patients = append(w.Patients, u.patient.Patient)
-		if len(u.read.Requests) > 0 {
-			w.Therapies = append(w.Therapies, u.persons()...)
-		}
 	}
 	for _, q := range u.read.Requests {
 		if key, ok := PrescriptionKey(k, u.sender.ID, q.Identity, q.Local); ok {

@@ -89,6 +89,9 @@ func TestWhatIsBrokenForAllHalts(t *testing.T) {
 		"all keys, index and all": {"keys.db", "DELETE FROM patient_index", ledger.ErrOwnKey},
 		"leaf of the last entry":  {"records.db", "UPDATE ledger SET leaf = zeroblob(32) WHERE idx = (SELECT max(idx) FROM ledger)", ledger.ErrHead},
 		"the last entry cut off":  {"records.db", "DELETE FROM ledger WHERE idx = (SELECT max(idx) FROM ledger)", ledger.ErrHead},
+		"an entry behind the head": {"records.db", `INSERT INTO ledger (idx, entry, leaf)
+			SELECT idx + 1, CAST(substr(entry, 1, 2) || unhex(printf('%016X', idx + 1)) || substr(entry, 11, 8) || leaf || substr(entry, 51) AS BLOB), randomblob(32)
+			FROM ledger WHERE idx = (SELECT max(idx) FROM ledger)`, ledger.ErrHead},
 	} {
 		for _, busy := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, busy %v", name, busy), func(t *testing.T) {

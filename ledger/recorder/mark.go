@@ -61,5 +61,8 @@ func markOf(k *ledger.Keyring, p ledger.Prescription, state []byte) ledger.Hash 
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	b = append(append(b, p.Status...), state...)
-	return k.Index(ledger.ID{}, "dosewire/prescription/v1", string(b)).Hash
+	if p.Therapy == nil {
+		return k.Index(ledger.ID{}, "dosewire/prescription/v1", string(b)).Hash
+	}
+	return k.Index(ledger.ID{}, "dosewire/prescription/v2", string(b), string(p.Therapy)).Hash
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,55 +50,124 @@ func TestModel(t *testing.T) {
 // course is what the model believes about one prescription: the words of PROTOCOL §4 and no more.
 type course struct {
 	identifier, id string
-	body           []byte
+	body           []byte // the order in force
 	patient        string // mrn
 	allowed        int    // fills, N + 1
 	issued         bool
 	sent           map[int]bool
-	routed         int // pharmacy, -1 = unknown to the model
-	holder         int // -1 = nobody
+	home, routed   int // pharmacies: the order's, and the one that has it now; -1 = none
+	declined       map[int]bool
+	holder         int    // -1 = nobody
+	dispense       string // that the holder claimed with
 	claim          uint64
 	lease          time.Time
+	balance        bool // the holder has handed over a part
 	pending        bool
+	onHold         bool
 	cancelled      bool
-	done           int // hand-overs, flagged ones too
+	ended          bool // a cancel waited when the last fill was handed over
+	done           int  // hand-overs that closed a fill, flagged ones too
 	unflagged      int
-	amount         int
-	open           map[int]string  // pharmacy → its dispense in work
-	spent          map[string]bool // dispenses that served a claim: each serves one only
-	ready          map[string]bool // dispenses that were said to be ready
+	amount         int // that was handed over without a flag
+	parts          []handed
+	last           handed            // that closed a fill
+	lastParts      []handed          // of which it was one
+	open           map[int]string    // pharmacy → its dispense in work
+	serves         map[string]uint64 // dispense → its claim: it serves one only
+	versions       map[string]int    // of dispenses
+	story          []string          // what was answered, for whoever reads a failure
+}
+
+// handed is a hand-over.
+type handed struct {
+	pharmacy int
+	dispense string
+	amount   int
+	flagged  bool
+	at       time.Time
 }
 
 func (c *course) String() string {
-	return fmt.Sprintf("allowed %d, done %d, holder %d, claim %d until %v, routed %d, sent %v, pending %v, cancelled %v",
-		c.allowed, c.done, c.holder, c.claim, c.lease, c.routed, sortedKeys(c.sent), c.pending, c.cancelled)
+	return fmt.Sprintf("allowed %d, done %d, parts %v, last %v, holder %d with %s, claim %d until %v, routed %d, sent %v, declined %v, pending %v, on hold %v, cancelled %v, ended %v",
+		c.allowed, c.done, c.parts, c.last, c.holder, c.dispense, c.claim, c.lease, c.routed, sortedKeys(c.sent), sortedKeys(c.declined), c.pending, c.onHold, c.cancelled, c.ended)
 }
 
 // advance is what time alone does.
 func (c *course) advance(now time.Time) {
 	if c.holder >= 0 && !now.Before(c.lease) {
 		c.free()
-		c.routed = -1
 	}
 }
 
 func (c *course) free() {
-	c.holder = -1
+	c.holder, c.dispense, c.balance = -1, "", false
 	if c.pending {
-		c.pending, c.cancelled = false, c.done < c.allowed
+		c.pending = false
+		c.cancelled, c.ended = c.done < c.allowed, c.ended || c.done >= c.allowed
+	}
+	c.onHold = c.onHold && !c.over()
+}
+
+// take gives the free fill to a pharmacy.
+func (c *course) take(m *sentMessage, claim uint64) {
+	c.holder, c.dispense, c.claim, c.lease, c.balance = m.pharmacy, m.dispense, claim, time.Time{}, false
+}
+
+// extend never shortens a hold; a holder that is asked to stop gets a day.
+func (c *course) extend(now time.Time, lease time.Duration) {
+	if c.pending {
+		lease = 24 * time.Hour
+	}
+	if end := now.Add(lease); end.After(c.lease) {
+		c.lease = end
 	}
 }
 
-func (c *course) over() bool { return c.cancelled || c.done >= c.allowed }
+func (c *course) over() bool { return c.cancelled || c.ended || c.done >= c.allowed }
+
+// ready: a fill is free.
+func (c *course) ready() bool { return c.issued && c.holder < 0 && !c.over() }
+
+// here: what is sent to another pharmacy is that one's.
+func (c *course) here(p int) bool { return c.routed < 0 || c.routed == p }
+
+// fenced: the dispense speaks of the current claim of its holder.
+func (c *course) fenced(dispense string) bool {
+	if claim := c.serves[dispense]; claim != 0 {
+		return claim == c.claim
+	}
+	return dispense == c.dispense || c.balance
+}
+
+// given is what other dispenses handed over of the open fill.
+func (c *course) given(dispense string) (n int) {
+	for _, h := range c.parts {
+		if h.dispense != dispense {
+			n += h.amount
+		}
+	}
+	return n
+}
+
+// forget takes a part back.
+func (c *course) forget(dispense string) {
+	c.parts = slices.DeleteFunc(slices.Clone(c.parts), func(h handed) bool {
+		if h.dispense == dispense && !h.flagged {
+			c.amount -= h.amount
+		}
+		return h.dispense == dispense
+	})
+}
 
 // sentMessage is a message with what the model needs to judge its answer.
 type sentMessage struct {
 	streams.Message
-	kind     string // issue, cancel, claim, ready, handover, release, nominate, fact
+	kind     string // issue, amend, hold, cancel, claim, ready, query, handover, release, decline, withdraw, nominate, due, fact
 	c        *course
 	pharmacy int
 	dispense string
 	amount   int
+	order    []byte // of a clinic's message
 	key      ledger.Key
 	answer   []byte // the first one, as stored
 }
@@ -126,7 +196,7 @@ func newWorld(t *testing.T, seed uint64, pharmacies int, options ...func(*hub)) 
 	for _, o := range options {
 		o(h)
 	}
-	w := &world{hub: h, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), now: time.Now().AddDate(-1, 0, 0).Truncate(time.Millisecond), counts: map[string]int{}}
+	w := &world{hub: h, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), now: time.Now().AddDate(-5, 0, 0).Truncate(time.Millisecond), counts: map[string]int{}}
 	ctx := t.Context()
 	wrapper, err := filekey.Open(filepath.Join(h.dir, "keys", "kek"))
 	h.must(err)
@@ -289,7 +359,8 @@ func (w *world) follow(ms []*sentMessage) {
 
 func (w *world) fail(m *sentMessage, format string, args ...any) {
 	w.t.Helper()
-	w.t.Fatalf("seed %d, message %d (%s of pharmacy %d, prescription %s): %s\nmodel: %v", w.seed, m.Seq, m.kind, m.pharmacy, m.c.identifier, fmt.Sprintf(format, args...), m.c)
+	w.t.Fatalf("seed %d, message %d (%s of pharmacy %d, prescription %s): %s\nmodel: %v\n%s", w.seed, m.Seq, m.kind, m.pharmacy, m.c.identifier,
+		fmt.Sprintf(format, args...), m.c, strings.Join(m.c.story, "\n"))
 }
 
 // judge moves the model by what was answered, and fails where the two disagree.
@@ -301,18 +372,30 @@ func (w *world) judge(m *sentMessage, a streams.Answer, recorded bool, now time.
 	if len(a.Resources) > 0 {
 		res = a.Resources[0]
 	}
+	c.story = append(c.story, fmt.Sprintf("%s %s of %d, %s of %d: %d %s, %s, version %d", now.Format(time.RFC3339), m.kind, p, m.dispense, m.amount, a.Status, res.Code, res.State, res.Version))
+	again := false // a dispense says once more what it said
+	if m.dispense != "" && granted {
+		again = res.Version == c.versions[m.dispense]
+		c.versions[m.dispense] = res.Version
+	}
 	switch m.kind {
 	case "issue":
-		switch {
-		case !granted && !((c.cancelled || c.pending) && a.Status == 409) && !c.over():
-			w.fail(m, "an order is refused: %+v", a)
-		case c.issued || !granted:
+		w.judgeOrder(m, a, res, granted)
+	case "amend":
+		if !granted {
 			return
 		}
-		c.issued, c.id = true, res.Rx
-		if !c.cancelled {
-			c.sent[c.routed] = true
+		if !c.ready() || c.done > 0 || len(c.parts) > 0 {
+			w.fail(m, "an amendment of what is begun: %+v", a)
 		}
+		c.body, c.onHold, c.routed = m.order, false, c.home
+		c.sent[c.home] = true
+		w.counts["amended"]++
+	case "hold":
+		if want := c.issued && !c.over() && !c.pending; granted != want {
+			w.fail(m, "stopped %v, want %v: %+v", granted, want, a)
+		}
+		c.onHold = c.onHold || granted
 	case "cancel":
 		switch {
 		case c.holder >= 0 && !c.pending:
@@ -327,35 +410,97 @@ func (w *world) judge(m *sentMessage, a streams.Answer, recorded bool, now time.
 			if !granted {
 				w.fail(m, "a cancel of what nobody holds: %+v", a)
 			}
-			c.cancelled = true
+			c.cancelled, c.onHold = true, false
 		}
 	case "claim", "ready":
-		w.judgeClaim(m, a, res, recorded, granted, now)
+		w.judgeClaim(m, a, res, recorded, granted, again, now)
+	case "query":
+		w.want(m, a, granted, again, c.holder == p && c.fenced(m.dispense))
+		if granted {
+			c.serves[m.dispense] = c.claim
+			c.extend(now, 72*time.Hour)
+		}
 	case "handover":
-		w.judgeHandOver(m, a, res, recorded, granted)
+		w.judgeHandOver(m, a, res, recorded, granted, again, now)
 	case "release":
-		switch {
-		case c.holder == p && c.sent[p]:
-			if granted && res.State != "ready" && res.State != "cancelled" {
-				w.fail(m, "released: %+v", a)
+		w.want(m, a, granted, again, c.holder == p && c.fenced(m.dispense))
+		if granted && !again {
+			c.free()
+		}
+	case "decline":
+		held := c.holder == p && c.fenced(m.dispense)
+		w.want(m, a, granted, again, held || c.ready() && c.here(p) && !c.declined[p])
+		if granted && !again {
+			c.declined[p] = true
+			if c.routed == p {
+				c.routed = -1
 			}
-			if granted {
+			if held {
 				c.free()
 			}
-		case granted && a.Resources[0].Version == 0:
-			w.fail(m, "a release of what it does not hold: %+v", a)
+			w.counts["declined"]++
 		}
+	case "withdraw":
+		w.judgeWithdrawal(m, a, granted, again, now)
 	case "nominate":
-		if granted && c.issued && c.holder < 0 && !c.over() && res.Rx == c.id {
-			c.sent[p], c.routed = true, p
+		w.judgeNomination(m, a, res, granted, now)
+	}
+}
+
+// want demands that a pharmacy's message that ends or changes its hold is taken exactly when it should be.
+func (w *world) want(m *sentMessage, a streams.Answer, granted, again, want bool) {
+	w.t.Helper()
+	if want = want && m.c.sent[m.pharmacy]; granted && !again && !want || !granted && want {
+		w.fail(m, "taken %v, want %v: %+v", granted, want, a)
+	}
+}
+
+func (w *world) judgeOrder(m *sentMessage, a streams.Answer, res streams.Resource, granted bool) {
+	w.t.Helper()
+	c := m.c
+	same := !c.issued || bytes.Equal(m.order, c.body)
+	switch {
+	case !granted && !((c.cancelled || c.pending || !same) && a.Status == 409) && !c.over():
+		w.fail(m, "an order is refused: %+v", a)
+	case granted && !same:
+		w.fail(m, "another order under the same identifier: %+v", a)
+	case !granted:
+	case c.issued:
+		c.onHold = false
+	default:
+		c.issued, c.id = true, res.Rx
+		if !c.cancelled {
+			c.sent[c.home] = true
 		}
 	}
 }
 
-func (w *world) judgeClaim(m *sentMessage, a streams.Answer, res streams.Resource, recorded, granted bool, now time.Time) {
+// judgeNomination: the patient's choice is also for what waits for one.
+func (w *world) judgeNomination(m *sentMessage, a streams.Answer, res streams.Resource, granted bool, now time.Time) {
 	w.t.Helper()
 	c, p := m.c, m.pharmacy
-	free := c.issued && c.holder < 0 && !c.over()
+	if want := c.ready() && !c.declined[p] || c.holder == p; granted && res.Rx == c.id && !want && c.routed != p {
+		w.fail(m, "it was sent on: %+v", a)
+	}
+	if !granted {
+		return
+	}
+	for _, other := range w.all {
+		if other.patient != c.patient {
+			continue
+		}
+		if other.issued {
+			other.advance(now)
+		}
+		if other.ready() && !other.declined[p] && (other == c || other.routed < 0) {
+			other.sent[p], other.routed = true, p
+		}
+	}
+}
+
+func (w *world) judgeClaim(m *sentMessage, a streams.Answer, res streams.Resource, recorded, granted, again bool, now time.Time) {
+	w.t.Helper()
+	c, p := m.c, m.pharmacy
 	switch {
 	case !c.sent[p]:
 		if recorded {
@@ -363,42 +508,39 @@ func (w *world) judgeClaim(m *sentMessage, a streams.Answer, res streams.Resourc
 		}
 		return
 	case !granted:
-		if !recorded || a.Status != 409 {
+		if (!recorded || a.Status != 409) && !c.declined[p] {
 			w.fail(m, "a losing claim: %+v", a)
 		}
-		if free && c.routed == p && !c.spent[m.dispense] {
-			w.fail(m, "nobody holds it and it is routed here: %+v", a)
+		if c.ready() && c.here(p) && !c.declined[p] && !c.onHold && c.serves[m.dispense] == 0 {
+			w.fail(m, "nobody holds it and it may be claimed here: %+v", a)
 		}
 		w.counts["lost claims"]++
 		return
 	case c.holder >= 0 && c.holder != p:
 		w.fail(m, "two holders: %+v", a)
-	case c.holder < 0 && c.spent[m.dispense]:
-		if res.Holding {
-			w.fail(m, "a dispense serves a second claim: %+v", a)
-		}
-		return // overtaken: it changes nothing
-	case c.holder < 0 && !free:
-		w.fail(m, "a claim of what has come to its end: %+v", a)
-	}
-	lease := now.Add(72 * time.Hour)
-	if m.kind == "ready" {
-		lease = now.Add(14 * 24 * time.Hour)
+	case again:
+		return
+	case c.holder < 0 && (!c.ready() || !c.here(p) || c.declined[p] || c.onHold || c.serves[m.dispense] != 0):
+		w.fail(m, "it may not be claimed: %+v", a)
+	case c.holder == p && (!c.fenced(m.dispense) || c.pending || c.onHold):
+		w.fail(m, "work goes on with what is stopped: %+v", a)
 	}
 	if c.holder < 0 {
 		if res.Claim <= c.claim {
 			w.fail(m, "claim %d after %d", res.Claim, c.claim)
 		}
-		c.holder, c.claim, c.lease = p, res.Claim, lease
+		c.take(m, res.Claim)
 		w.counts["won claims"]++
-	} else if m.kind == "ready" && !c.ready[m.dispense] && lease.After(c.lease) && !c.pending {
-		c.lease = lease
 	}
-	c.spent[m.dispense] = true
-	c.ready[m.dispense] = c.ready[m.dispense] || m.kind == "ready"
+	c.serves[m.dispense] = c.claim
+	if m.kind == "ready" {
+		c.extend(now, 14*24*time.Hour)
+	} else {
+		c.extend(now, 72*time.Hour)
+	}
 }
 
-func (w *world) judgeHandOver(m *sentMessage, a streams.Answer, res streams.Resource, recorded, granted bool) {
+func (w *world) judgeHandOver(m *sentMessage, a streams.Answer, res streams.Resource, recorded, granted, again bool, now time.Time) {
 	w.t.Helper()
 	c, p := m.c, m.pharmacy
 	if !c.sent[p] {
@@ -410,30 +552,113 @@ func (w *world) judgeHandOver(m *sentMessage, a streams.Answer, res streams.Reso
 	if !granted || a.Index == nil {
 		w.fail(m, "a hand-over is not recorded: %+v", a)
 	}
+	if again {
+		w.counts["hand-overs said again"]++
+		return
+	}
 	w.counts["recorded hand-overs"]++
-	conflict := c.holder >= 0 && c.holder != p || c.done >= c.allowed || c.cancelled || c.pending || m.amount > 10
+	own, free := c.holder == p, c.holder < 0
+	mine := own || free
+	over := c.given(m.dispense) + m.amount
+	late := !own && (c.serves[m.dispense] != 0 || c.declined[p] || c.ready() && !c.here(p)) ||
+		own && c.serves[m.dispense] != 0 && c.serves[m.dispense] != c.claim
+	conflict := late || !mine || c.done >= c.allowed || c.cancelled || c.ended && c.done < c.allowed || c.pending || c.onHold || mine && over > 10
 	flagged := res.Code == string(fault.CodeFlagged)
-	if conflict && !flagged {
-		w.fail(m, "a conflict is not flagged: %+v", a)
+	if conflict != flagged {
+		w.fail(m, "flagged %v, conflict %v: %+v", flagged, conflict, a)
 	}
 	w.told(m, flagged)
-	c.done++
-	if c.claim < res.Claim {
-		c.claim = res.Claim
-	}
+	h := handed{p, m.dispense, m.amount, flagged, now}
 	if flagged {
 		w.counts["flagged"]++
+	}
+	if over < 10 {
+		w.counts["parts"]++
+		switch {
+		case own:
+			c.extend(now, 14*24*time.Hour)
+		case c.ready() && !late:
+			c.take(m, res.Claim)
+			c.extend(now, 14*24*time.Hour)
+		default:
+			c.serve(m.dispense, res.Claim)
+			c.count(h, w, m)
+			return
+		}
+		c.balance = true
+		c.forget(m.dispense)
+		c.parts = append(c.parts, h)
 	} else {
-		c.unflagged++
-		c.amount += m.amount
-		if c.unflagged > c.allowed || c.amount > 10*c.allowed {
-			w.fail(m, "%d fills of %d, %d of %d tablets without a flag", c.unflagged, c.allowed, c.amount, 10*c.allowed)
+		c.done++
+		if mine {
+			for _, before := range c.parts {
+				if before.dispense == m.dispense && !before.flagged {
+					c.amount -= before.amount // its amount is all that it handed over
+				}
+			}
+			c.lastParts, c.parts = c.parts, nil
+		} else {
+			c.lastParts = nil
+		}
+		c.last = h
+		if !flagged {
+			c.unflagged++
+		}
+		c.claim = max(c.claim, res.Claim)
+		if mine || c.done >= c.allowed {
+			c.free()
 		}
 	}
-	if c.holder == p || c.holder < 0 || c.done >= c.allowed {
-		c.free()
+	c.serve(m.dispense, res.Claim)
+	c.count(h, w, m)
+}
+
+// serve notes which claim a dispense serves: the first.
+func (c *course) serve(dispense string, claim uint64) {
+	if c.serves[dispense] == 0 {
+		c.serves[dispense] = claim
 	}
-	c.spent[m.dispense] = true
+}
+
+// count demands that what nobody objected to is no more than was prescribed.
+func (c *course) count(h handed, w *world, m *sentMessage) {
+	w.t.Helper()
+	if !h.flagged {
+		c.amount += h.amount
+	}
+	if c.unflagged > c.allowed || c.amount > 10*c.allowed {
+		w.fail(m, "%d fills of %d, %d of %d tablets without a flag", c.unflagged, c.allowed, c.amount, 10*c.allowed)
+	}
+}
+
+// judgeWithdrawal: a pharmacy takes back its claim, or within a week its hand-over.
+func (w *world) judgeWithdrawal(m *sentMessage, a streams.Answer, granted, again bool, now time.Time) {
+	w.t.Helper()
+	c, p := m.c, m.pharmacy
+	held := c.holder == p && c.fenced(m.dispense)
+	last := c.last.dispense == m.dispense && now.Before(c.last.at.Add(7*24*time.Hour))
+	part := slices.ContainsFunc(c.parts, func(h handed) bool { return h.dispense == m.dispense })
+	w.want(m, a, granted, again, held || last || part)
+	if !granted || again {
+		return
+	}
+	w.counts["withdrawn"]++
+	switch {
+	case held:
+		c.forget(m.dispense)
+		c.free()
+	case last:
+		c.done--
+		if !c.last.flagged {
+			c.unflagged--
+			c.amount -= c.last.amount
+		}
+		c.parts = append(c.lastParts, c.parts...)
+		c.last, c.lastParts = handed{}, nil
+		w.counts["undone"]++
+	default:
+		c.forget(m.dispense)
+	}
 }
 
 // told demands that the clinic has the hand-over, and if it is flagged that all concerned are told.
@@ -492,13 +717,14 @@ func (w *world) effectsOf(seq uint64) (of []ledger.Effect) {
 func (w *world) live(prescriptions int) {
 	began := time.Now()
 	for i := range prescriptions {
-		c := &course{identifier: fmt.Sprint("R-", i), patient: fmt.Sprint("M-", i/3), allowed: 1 + w.random.IntN(3), sent: map[int]bool{},
-			routed: w.random.IntN(len(w.orgs)), holder: -1, open: map[int]string{}, spent: map[string]bool{}, ready: map[string]bool{}}
-		c.body = of(c.patient, with(order(c.identifier, w.npi(c.routed+1), "Amoxicillin"), `"dispenseRequest":{`,
+		c := &course{identifier: fmt.Sprint("R-", i), patient: fmt.Sprint("M-", i/3), allowed: 1 + w.random.IntN(3), sent: map[int]bool{}, declined: map[int]bool{},
+			home: w.random.IntN(len(w.orgs)), holder: -1, open: map[int]string{}, serves: map[string]uint64{}, versions: map[string]int{}}
+		c.routed = c.home
+		c.body = of(c.patient, with(order(c.identifier, w.npi(c.home+1), "Amoxicillin"), `"dispenseRequest":{`,
 			fmt.Sprintf(`"dispenseRequest":{"numberOfRepeatsAllowed":%d,"quantity":{"value":10,%s},`, c.allowed-1, tablet)))
 		w.all = append(w.all, c)
 	}
-	last := time.Now().Add(-time.Hour)
+	last := time.Now().AddDate(0, -1, 0)
 	for left := 20 * prescriptions; left > 0; {
 		var batch []*sentMessage
 		for range 1 + w.random.IntN(40) {
@@ -562,37 +788,65 @@ func (w *world) act(c *course) *sentMessage {
 			p = sent[w.random.IntN(len(sent))]
 		}
 	}
-	pharmacy := func(kind, status string, amount int) *sentMessage {
-		id, working := c.open[p]
-		if !working {
-			w.counts["dispenses"]++
-			id = fmt.Sprint("D-", w.counts["dispenses"])
-			c.open[p] = id
-		}
-		if kind == "handover" || kind == "release" {
-			delete(c.open, p)
-		}
+	about := func(p int, id, kind, status string, amount int) *sentMessage {
 		body := fmt.Appendf(nil, `{"resourceType":"MedicationDispense","identifier":[{"system":"urn:md","value":"%s"}],"status":"%s","quantity":{"value":%d,%s},
  "medicationCodeableConcept":{"text":"x"},"authorizingPrescription":[{"identifier":{"system":"urn:rx","value":"%s"}}]}`, id, status, max(amount, 1), tablet, c.identifier)
 		m := make(kind, w.orgs[p], body)
 		m.pharmacy, m.dispense, m.amount = p, id, amount
 		return m
 	}
-	switch n := w.random.IntN(20); {
-	case !c.issued && n < 15:
-		return make("issue", w.clinic, c.body)
+	pharmacy := func(kind, status string, amount int) *sentMessage {
+		id, working := c.open[p]
+		if !working || c.serves[id] != 0 && c.holder != p && w.random.IntN(2) == 0 {
+			w.counts["dispenses"]++
+			id = fmt.Sprint("D-", w.counts["dispenses"])
+			c.open[p] = id
+		}
+		if kind == "release" || kind == "decline" || kind == "withdraw" || kind == "handover" && amount >= 10 {
+			delete(c.open, p)
+		}
+		return about(p, id, kind, status, amount)
+	}
+	clinic := func(kind string, order, body []byte) *sentMessage {
+		m := make(kind, w.clinic, body)
+		m.order = order
+		return m
+	}
+	switch n := w.random.IntN(26); {
+	case !c.issued && n < 20:
+		return clinic("issue", c.body, c.body)
 	case n < 6:
 		return pharmacy("claim", "preparation", 0)
 	case n < 9:
 		return pharmacy("ready", "in-progress", 0)
 	case n < 13:
-		return pharmacy("handover", "completed", []int{10, 10, 10, 15}[w.random.IntN(4)])
+		return pharmacy("handover", "completed", []int{10, 10, 10, 4, 4, 6, 15}[w.random.IntN(7)])
 	case n < 15:
 		return pharmacy("release", "cancelled", 0)
-	case n < 16 && w.random.IntN(4) == 0:
-		return make("cancel", w.clinic, withStatus(c.body, "cancelled"))
-	case n < 17:
-		return make("issue", w.clinic, c.body) // once more under another id
+	case n < 16:
+		return pharmacy("query", "on-hold", 0)
+	case n < 17 && w.random.IntN(2) == 0:
+		return pharmacy("decline", "declined", 0)
+	case n < 18 && c.last.dispense != "":
+		return about(c.last.pharmacy, c.last.dispense, "withdraw", "entered-in-error", 0)
+	case n < 18 && w.random.IntN(2) == 0:
+		return pharmacy("withdraw", "entered-in-error", 0)
+	case n < 19 && w.random.IntN(4) == 0:
+		return clinic("cancel", c.body, withStatus(c.body, "cancelled"))
+	case n < 20 && w.random.IntN(2) == 0:
+		return clinic("hold", c.body, withStatus(c.body, "on-hold"))
+	case n < 21 && c.id != "":
+		row, err := w.store.Prescription(context.Background(), uuid.MustParse(c.id))
+		w.must(err)
+		w.counts["drugs"]++
+		changed := of(c.patient, bytes.Replace(c.body, drug.Find(c.body), fmt.Appendf(nil, `"text":"drug %d"`, w.counts["drugs"]), 1))
+		m := clinic("amend", changed, changed)
+		m.Header = map[string][]string{}
+		m.Header.Set(streams.HeaderMatch, fmt.Sprint(row.Version))
+		m.Header.Set(streams.HeaderID, c.id)
+		return m
+	case n < 23:
+		return clinic("issue", c.body, c.body) // once more under another id
 	case c.id != "":
 		who, known := w.patient(w.clinic, c.patient)
 		if !known {
@@ -608,6 +862,9 @@ func (w *world) act(c *course) *sentMessage {
 	return nil
 }
 
+// drug is the medicine of an order as order writes it.
+var drug = regexp.MustCompile(`"text":"(Amoxicillin|drug [0-9]+)"`)
+
 func sortedKeys(m map[int]bool) (keys []int) {
 	for k := range m {
 		keys = append(keys, k)
@@ -621,8 +878,12 @@ func (w *world) due() (facts []*sentMessage) {
 	if w.random.IntN(2) == 0 {
 		return nil
 	}
-	due, err := w.store.Due(context.Background(), w.now.UnixMilli(), 256)
+	due, err := w.store.Due(context.Background(), w.now.UnixMilli(), 1000)
 	w.must(err)
+	place := func(id ledger.ID) int { // ids are by chance, and not by the seed's
+		return slices.IndexFunc(w.all, func(c *course) bool { return c.id == id.String() })
+	}
+	slices.SortFunc(due, func(a, b ledger.Prescription) int { return place(a.ID) - place(b.ID) })
 	for _, p := range due {
 		body, err := json.Marshal(recorder.DueFact{Prescription: p.ID.String()})
 		w.must(err)
@@ -651,10 +912,14 @@ func (w *world) finish(took time.Duration) {
 	}
 	head := w.verify()
 	w.t.Logf("seed %d: %d entries, %d messages on the stream, %.0f/s; %v", w.seed, head.Size, w.seq, float64(w.seq)/took.Seconds(), w.counts)
-	for _, kind := range []string{"issue", "cancel", "won claims", "lost claims", "recorded hand-overs", "flagged", "repeats", "release", "nominate", "due", "crashes"} {
+	for _, kind := range []string{"issue", "cancel", "won claims", "lost claims", "recorded hand-overs", "flagged", "repeats", "release", "nominate", "due", "crashes",
+		"amended", "hold", "declined", "withdrawn", "parts", "query"} {
 		if w.counts[kind] == 0 {
 			w.t.Errorf("seed %d: no %s at all", w.seed, kind)
 		}
+	}
+	if len(w.all) >= 500 && w.counts["undone"] == 0 {
+		w.t.Errorf("seed %d: no hand-over was undone", w.seed)
 	}
 	if n, err := w.store.Quarantine(context.Background(), ledger.Place{}, 10000); err == nil {
 		for _, q := range n {

@@ -99,6 +99,7 @@ type Recorder struct {
 	metrics   metrics
 	anchors   anchorage // of its own lock
 	erased    bool      // somebody was erased, ever
+	joined    bool      // somebody was linked with somebody, since before it led
 	tries     tries     // of collect codes, by organisation
 	kept      allowance // of quarantine
 
@@ -171,6 +172,11 @@ func (r *Recorder) lead(ctx context.Context) error {
 	if err := r.genesis(ctx); err != nil {
 		return err
 	}
+	links, err := r.deps.Reader.Links(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("recorder: links: %w", err)
+	}
+	r.joined = len(links) > 0
 	if err := r.deps.Keys.Check(ctx); err != nil {
 		return fmt.Errorf("recorder: own key: %w", err)
 	}

@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,15 +29,16 @@ import (
 // the pharmacy that gets the order; nothing here refuses anything, and what goes wrong here is said and
 // changes nothing else.
 //
-// Nothing is opened for it: a prescription's state keeps keyed hashes of the codings of its medicine, of
-// that one patient. So two patients' medicines cannot be compared, and none be searched for.
+// Nothing is opened for it: a prescription's row keeps keyed hashes of the codings of its medicine, of that one
+// patient. So two patients' medicines cannot be compared, and none be searched for. Only what has one in common
+// with an order is loaded with it.
 
 // typeDetectedIssue is the type in a signal's subject.
 const typeDetectedIssue = "DetectedIssue"
 
 // therapy is what a prescription's state keeps for safety checks.
 type therapy struct {
-	safety.Tokens
+	Codes   int      `json:"n,omitempty"` // how many of the row's tokens are of codes; the others are of ingredients
 	Supply  int64    `json:"s,omitempty"` // how long a fill lasts, ms
 	Private bool     `json:"v,omitempty"` // labelled so that only its own clinic may hear of it
 	Found   []string `json:"f,omitempty"` // tokens of what a pharmacy that gets it later is told
@@ -85,6 +89,138 @@ type finding struct {
 	quiet bool          // only the order's own clinic may hear of it
 }
 
+// tokens are what a prescription is compared by.
+func (p *prescription) tokens() (t safety.Tokens) {
+	for token := range slices.Chunk(p.row.Therapy, ledger.TherapyToken) {
+		if len(t.Codes) < p.state.Therapy.Codes {
+			t.Codes = append(t.Codes, string(token))
+		} else {
+			t.Parts = append(t.Parts, string(token))
+		}
+	}
+	return t
+}
+
+// therapy reads what is compared of an order, once.
+func (u *unit) therapy(item int) (t fhir.Therapy, err error) {
+	if read, ok := u.therapies[item]; ok {
+		return read.Therapy, read.err
+	}
+	defer func() {
+		if recover() != nil {
+			err = errOtherwise
+		}
+		if u.therapies == nil {
+			u.therapies = map[int]readTherapy{}
+		}
+		u.therapies[item] = readTherapy{t, err}
+	}()
+	return fhir.TherapyOf(u.doc, item)
+}
+
+type readTherapy struct {
+	fhir.Therapy
+	err error
+}
+
+// check is that of an order for one patient, begun once.
+func (u *unit) check(m *safety.Map, k *ledger.Keyring, item int, patient ledger.ID) (*safety.Check, error) {
+	at := checkOf{item, patient}
+	if c, ok := u.checks[at]; ok {
+		return c, nil
+	}
+	t, err := u.therapy(item)
+	if err != nil {
+		return nil, err
+	}
+	if u.checks == nil {
+		u.checks = map[checkOf]*safety.Check{}
+	}
+	u.checks[at] = m.Check(t, tokenOf(k, patient))
+	return u.checks[at], nil
+}
+
+type checkOf struct {
+	item    int
+	patient ledger.ID
+}
+
+// takings asks for what the orders of a batch are compared with: of their patients, what has a token in common.
+// Whatever goes wrong here goes wrong in the check, too, and is said there.
+func (r *Recorder) takings(units []*unit) (all []ledger.Taking) {
+	at := map[ledger.ID]int{}
+	for _, u := range units {
+		if u.refused() || !u.keyed {
+			continue
+		}
+		for patient, token := range u.sought(r.config.Map, r.deps.Keys) {
+			i, ok := at[patient]
+			if !ok {
+				i, at[patient] = len(all), len(all)
+				all = append(all, ledger.Taking{Patient: patient})
+			}
+			all[i].Tokens = append(all[i].Tokens, token...)
+		}
+	}
+	return all
+}
+
+// sought are the tokens of what the unit's orders could be doubles of.
+func (u *unit) sought(m *safety.Map, k *ledger.Keyring) iter.Seq2[ledger.ID, string] {
+	return func(yield func(ledger.ID, string) bool) {
+		for _, q := range u.read.Requests {
+			if kind, _ := requestKind(q.Status); kind != rx.Issue {
+				continue
+			}
+			for _, patient := range u.persons() {
+				for _, token := range u.soughtOf(m, k, q.Item, patient) {
+					if !yield(patient, token) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func (u *unit) soughtOf(m *safety.Map, k *ledger.Keyring, item int, patient ledger.ID) (tokens []string) {
+	defer func() {
+		if recover() != nil {
+			tokens = nil
+		}
+	}()
+	c, err := u.check(m, k, item, patient)
+	if err != nil {
+		return nil
+	}
+	return c.Sought()
+}
+
+// loadLinked learns with whom the patients of a batch belong together. Nobody is asked about while nobody is
+// linked.
+func (r *Recorder) loadLinked(ctx context.Context, units []*unit) error {
+	var w ledger.Want
+	for _, u := range units {
+		if u.linked = nil; r.joined && u.keyed && len(u.read.Requests) > 0 {
+			w.Linked = append(w.Linked, u.patient.Patient)
+		}
+	}
+	if len(w.Linked) == 0 {
+		return nil
+	}
+	have, err := r.deps.Store.Load(ctx, w)
+	if err != nil {
+		return fmt.Errorf("recorder: load links: %w", err)
+	}
+	v := newView(have)
+	for _, u := range units {
+		if u.keyed {
+			u.linked = v.linked(u.patient.Patient)
+		}
+	}
+	return nil
+}
+
 // persons are the patients whom an order is compared with: its own, and those that are linked to it.
 func (u *unit) persons() []ledger.ID { return append([]ledger.ID{u.patient.Patient}, u.linked...) }
 
@@ -130,18 +266,25 @@ func (t *draft) weigh() {
 func (t *draft) keep(w *weighed) (ok bool) {
 	defer func() { ok = recover() == nil && ok }()
 	for i, o := range t.safety.placed {
-		read, err := fhir.TherapyOf(t.unit.doc, o.q.Item)
+		read, err := t.unit.therapy(o.q.Item)
 		if err != nil {
 			return false
 		}
-		kept := &therapy{Tokens: safety.TokensOf(read, tokenOf(t.keys, o.p.row.Patient)), Supply: read.Supply.Milliseconds(),
-			Private: read.Private, At: t.now.UnixMilli()}
+		c, err := t.unit.check(t.scales.classes, t.keys, o.q.Item, o.p.row.Patient)
+		if err != nil {
+			return false
+		}
+		kept := &therapy{Codes: len(c.Tokens().Codes), Supply: read.Supply.Milliseconds(), Private: read.Private, At: t.now.UnixMilli()}
 		if i < len(w.Orders) {
 			for _, f := range w.Orders[i].Found {
 				kept.Found = append(kept.Found, foundToken(t.keys, o.p, f))
 			}
 		}
 		o.p.state.Therapy = kept
+		o.p.row.Therapy = []byte(strings.Join(slices.Concat(c.Tokens().Codes, c.Tokens().Parts), ""))
+		if len(o.p.row.Therapy) == 0 {
+			o.p.row.Therapy = nil
+		}
 	}
 	return true
 }
@@ -188,24 +331,21 @@ func (t *draft) balance() (w *weighed) {
 type balanced struct {
 	*draft
 	placedOrder
-	therapy fhir.Therapy
-	checks  map[ledger.ID]*safety.Check // by patient
 }
 
 func (t *draft) weight(o placedOrder) *balanced {
-	read, err := fhir.TherapyOf(t.unit.doc, o.q.Item)
+	read, err := t.unit.therapy(o.q.Item)
 	if err != nil {
 		panic(err) // keep has read it
 	}
 	t.unit.inputs[o.q.Item] = t.scales.classes.Inputs(read).String()
-	return &balanced{t, o, read, map[ledger.ID]*safety.Check{}}
+	return &balanced{t, o}
 }
 
 func (o *balanced) check(patient ledger.ID) *safety.Check {
-	c, ok := o.checks[patient]
-	if !ok {
-		c = o.scales.classes.Check(o.therapy, tokenOf(o.keys, patient))
-		o.checks[patient] = c
+	c, err := o.unit.check(o.scales.classes, o.keys, o.q.Item, patient)
+	if err != nil {
+		panic(err) // keep has read it
 	}
 	return c
 }
@@ -213,12 +353,10 @@ func (o *balanced) check(patient ledger.ID) *safety.Check {
 // tokenOf makes tokens of one patient's medicines.
 func tokenOf(k *ledger.Keyring, patient ledger.ID) safety.Hash {
 	whose := patient.String()
-	return func(c fhir.Coding) string { return token(k, "therapy", whose, c.System, c.Code) }
-}
-
-func token(k *ledger.Keyring, parts ...string) string {
-	sum := k.Index(ledger.ID{}, parts...).Hash
-	return hex.EncodeToString(sum[:12])
+	return func(c fhir.Coding) string {
+		sum := k.Index(ledger.ID{}, "therapy", whose, c.System, c.Code).Hash
+		return string(sum[:ledger.TherapyToken])
+	}
 }
 
 // errOtherwise: a word on a prescription names its patient otherwise than the order did, so that the
@@ -273,7 +411,7 @@ func (o *balanced) double(other *prescription, patient ledger.ID, from, to int64
 	if !taken || begins >= to || from >= ends {
 		return f, false
 	}
-	by, same := o.check(patient).Against(other.state.Therapy.Tokens)
+	by, same := o.check(patient).Against(other.tokens())
 	return finding{kind: safety.Double, by: by, other: other,
 		quiet: other.state.Therapy.Private}, same && (other.row.Clinic == o.p.row.Clinic || !other.state.Therapy.Private)
 }
@@ -394,7 +532,8 @@ func (t *draft) signalEffect(to ledger.ID, p *prescription, s safety.Signal) led
 
 // foundToken stands for one kind of finding on one prescription, so that its state does not say which.
 func foundToken(k *ledger.Keyring, p *prescription, word string) string {
-	return token(k, "found", p.row.ID.String(), word)
+	sum := k.Index(ledger.ID{}, "found", p.row.ID.String(), word).Hash
+	return hex.EncodeToString(sum[:12])
 }
 
 // offered tells a pharmacy that gets an order now what was found when it was placed. What it may know of
@@ -430,7 +569,7 @@ func (t *draft) signals() []ledger.Effect { return append(t.safety.out, t.safety
 func (t *draft) unweighed() {
 	t.safety.out, t.unit.inputs = nil, map[int]string{}
 	for _, o := range t.safety.placed {
-		o.p.state.Therapy = &therapy{Failed: true}
+		o.p.state.Therapy, o.p.row.Therapy = &therapy{Failed: true}, nil
 		t.unit.inputs[o.q.Item] = safety.Unchecked().String()
 	}
 	t.tellUnchecked()

@@ -315,6 +315,167 @@ func TestSensitive(t *testing.T) {
 	}
 }
 
+// TestDoublesOfLinked: whoever has linked two organisations' records is one patient, and neither organisation
+// learns of it more than that there is one.
+func TestDoublesOfLinked(t *testing.T) {
+	for name, option := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, option, func(h *hub) { h.config.Map = conceptMap(t) })
+			defer func() { h.verify() }()
+			heard := 0
+			pair := func(code, more, label string, want bool) {
+				t.Helper()
+				heard++
+				mark := func(body []byte) []byte {
+					if label != "" {
+						body = with(body, `"contained":[`, `"meta":{"security":[`+label+`]},"contained":[`)
+					}
+					return body
+				}
+				id := fmt.Sprintf("L%d", heard)
+				first, _ := h.issued(h.clinic, "a"+id, mark(coded("A-"+id, oldBridgeNPI, rxNorm, code)))
+				second, any := h.issued(h.clinic2, "b"+id, of("M-2", coded("B-"+id, harbourNPI, rxNorm, more)))
+				if any != want {
+					t.Errorf("%s and %s: the answer says so: %v, want %v", code, more, any, want)
+				}
+				var all []signal
+				if want {
+					by := "code"
+					if code != more {
+						by = "map"
+					}
+					all = []signal{{"DUPTHPY", by, []string{second}, "moderate"}}
+				}
+				for _, org := range []ledger.Organization{h.clinic2, h.harbour} {
+					var got []signal
+					for _, s := range h.bodies(org) {
+						if bytes.Contains(s, []byte(first)) || bytes.Contains(s, []byte("A-"+id)) || bytes.Contains(s, []byte(code)) {
+							t.Errorf("%s is told of the other's: %s", org.Name, s)
+						}
+						got = append(got, h.signal(s))
+					}
+					expect(t, org.Name, got, all...)
+				}
+				if n := len(h.told(h.clinic, quiet)) + len(h.told(h.oldBridge, quiet)); n != 0 {
+					t.Errorf("%d signals to those who have nothing to do with the order", n)
+				}
+			}
+			h.somebody(h.clinic, "M-1")
+			h.somebody(h.clinic2, "M-2")
+			a, _ := h.patient(h.clinic, "M-1")
+			b, _ := h.patient(h.clinic2, "M-2")
+			pair("code100", "code100", "", false)
+			if got := h.fact(recorder.FactLink, recorder.LinkFact{Patient: a.Patient, Other: b.Patient}); got.Status != 201 {
+				t.Fatalf("link: %+v", got)
+			}
+			pair("code101", "code101", "", true)
+			pair("308182", "308189", "", true)
+			// the other way round
+			_, any := h.issued(h.clinic, "back", coded("back", oldBridgeNPI, rxNorm, "code101"))
+			if !any {
+				t.Error("nothing is said to the first clinic")
+			}
+			h.told(h.clinic, quiet)
+			h.told(h.oldBridge, quiet)
+			for i, label := range []string{
+				`{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}`,
+				`{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"42CFRPart2"}`,
+			} {
+				code := fmt.Sprint("secret", i)
+				pair(code, code, label, false)
+			}
+			h.close() // whoever leads next knows that somebody is linked
+			h.start()
+			pair("code102", "code102", "", true)
+			if got := h.fact(recorder.FactUnlink, recorder.UnlinkFact{Patient: a.Patient, By: recorder.ByPatient}); got.Status != 201 {
+				t.Fatalf("unlink: %+v", got)
+			}
+			pair("code103", "code103", "", false)
+		})
+	}
+}
+
+// bodies are the signals that an organisation receives.
+func (h *hub) bodies(org ledger.Organization) (all [][]byte) {
+	h.t.Helper()
+	for _, m := range h.received(org, quiet) {
+		if subjectType(m) == "DetectedIssue" {
+			all = append(all, m.Data())
+		}
+	}
+	return all
+}
+
+// TestErasedSignals: with the patient all that was said of what it takes is gone: from the row, from the stored
+// deliveries, and from a copy of them.
+func TestErasedSignals(t *testing.T) {
+	for name, option := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, option)
+			ctx := t.Context()
+			h.issued(h.clinic, "m1", coded("A-1", oldBridgeNPI, rxNorm, "308191"))
+			rx, any := h.issued(h.clinic, "m2", allergic(coded("A-2", oldBridgeNPI, rxNorm, "308191"), rxNorm, "308191", ""))
+			kept, _ := h.issued(h.clinic, "m3", of("M-2", allergic(coded("B-1", oldBridgeNPI, rxNorm, "308191"), rxNorm, "308191", "")))
+			if !any {
+				t.Fatal("no signal")
+			}
+			signals := func() (of map[string][]ledger.Effect) {
+				of = map[string][]ledger.Effect{}
+				effects, err := h.store.Effects(ctx, ledger.ID{}, 0, 1000)
+				h.must(err)
+				for _, e := range effects {
+					if e.Type == "DetectedIssue" {
+						of[e.Prescription.String()] = append(of[e.Prescription.String()], e)
+					}
+				}
+				return of
+			}
+			copied := signals() // a backup
+			if len(copied[rx]) != 4 || len(copied[kept]) != 2 {
+				t.Fatalf("%d and %d signals", len(copied[rx]), len(copied[kept]))
+			}
+			row, err := h.store.Prescription(ctx, parse(t, rx))
+			h.must(err)
+			if len(row.Therapy) != ledger.TherapyToken {
+				t.Fatalf("tokens: %x", row.Therapy)
+			}
+			h.announcedAll()
+			who, _ := h.patient(h.clinic, "M-1")
+			if a := h.fact(recorder.FactErase, h.eraseFact(who)); a.Status != 200 {
+				t.Fatalf("erase: %+v", a)
+			}
+			h.finished()
+			if left := signals(); len(left) != 1 || len(left[kept]) != 2 {
+				t.Errorf("signals of %d prescriptions are left", len(left))
+			}
+			for _, e := range copied[rx] {
+				if bytes.Contains(e.Body, []byte("ALGY")) || bytes.Contains(e.Body, []byte("DUPTHPY")) {
+					t.Errorf("a copy can be read: %s", e.Body)
+				}
+				if opened, err := h.keys.OpenBody(ctx, e); !errors.Is(err, ledger.ErrErased) {
+					t.Errorf("a copy can be opened: %s, %v", opened.Body, err)
+				}
+			}
+			have, err := h.store.Load(ctx, ledger.Want{Therapies: []ledger.Taking{{Patient: who.Patient, Tokens: row.Therapy}}})
+			h.must(err)
+			if len(have.Prescriptions) != 0 {
+				t.Errorf("%d prescriptions are found by their tokens", len(have.Prescriptions))
+			}
+			for _, m := range h.received(h.oldBridge, quiet) {
+				if bytes.Contains(m.Data(), []byte(rx)) {
+					t.Errorf("the stream has it: %s", m.Data())
+				}
+			}
+			for _, e := range copied[kept] { // the other patient's
+				opened, err := h.keys.OpenBody(ctx, e)
+				h.must(err)
+				h.signal(opened.Body)
+			}
+			h.verify()
+		})
+	}
+}
+
 // TestNeverBlocks: whatever goes wrong in a check, the order is recorded, and who must look is told.
 func TestNeverBlocks(t *testing.T) {
 	for name, broken := range map[string]func() error{

@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dosewire/dosewire/fhir"
+	"github.com/dosewire/dosewire/fhir/rx"
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/signature"
 	"github.com/dosewire/dosewire/ledger"
@@ -29,34 +31,36 @@ type unit struct {
 	kind    string // fact kind, "" for an organisation's message
 	sender  ledger.Organization
 
-	doc      *fhir.Document
-	examined fhir.Examination
-	known    bool        // examined where it came in
-	linked   []ledger.ID // patients who are the same person, by the person's own word
-	read     fhir.Message
-	issues   []fhir.Issue // so far; an error among them refuses the unit
-	claim    uint64       // Rx-Claim as stated
-	match    uint64       // Rx-If-Match: the version that is amended, 0 = none
-	about    ledger.ID    // Rx-Id: the prescription that is amended
-	shown    bool         // a collect code came along
-	proof    collect.Proof
-	right    bool        // the code is one that the hub has given, and was shown with this body
-	ifNone   string      // Rx-If-None-Exist: hash of the identifier of a conditional create, hex
-	name     ledger.Key  // (org, message id)
-	named    string      // the message id in name
-	words    words       // the policy's
-	weighed  *weighed    // what came of the safety checks; nil = nothing
-	at       int64       // stream time of the decision, unix ms
-	noted    int         // issues that there were before it
-	print    ledger.Hash // fingerprint of body
-	tied     bool        // print is also of the conditions under which the body was sent
-	reply    string      // Rx-Reply, "" = answered by a delivery
-	patient  ledger.PatientKey
-	keyed    bool                // patient is set
-	inputs   map[int]string      // by item: what an order was checked by
-	evidence *signature.Evidence // what came of its signatures; nil = not judged
-	unread   bool                // there are some, and nobody asks for any
-	brief    bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
+	doc       *fhir.Document
+	examined  fhir.Examination
+	known     bool                // examined where it came in
+	therapies map[int]readTherapy // of its orders, by item
+	checks    map[checkOf]*safety.Check
+	linked    []ledger.ID // patients who are the same person, by the person's own word
+	read      fhir.Message
+	issues    []fhir.Issue // so far; an error among them refuses the unit
+	claim     uint64       // Rx-Claim as stated
+	match     uint64       // Rx-If-Match: the version that is amended, 0 = none
+	about     ledger.ID    // Rx-Id: the prescription that is amended
+	shown     bool         // a collect code came along
+	proof     collect.Proof
+	right     bool        // the code is one that the hub has given, and was shown with this body
+	ifNone    string      // Rx-If-None-Exist: hash of the identifier of a conditional create, hex
+	name      ledger.Key  // (org, message id)
+	named     string      // the message id in name
+	words     words       // the policy's
+	weighed   *weighed    // what came of the safety checks; nil = nothing
+	at        int64       // stream time of the decision, unix ms
+	noted     int         // issues that there were before it
+	print     ledger.Hash // fingerprint of body
+	tied      bool        // print is also of the conditions under which the body was sent
+	reply     string      // Rx-Reply, "" = answered by a delivery
+	patient   ledger.PatientKey
+	keyed     bool                // patient is set
+	inputs    map[int]string      // by item: what an order was checked by
+	evidence  *signature.Evidence // what came of its signatures; nil = not judged
+	unread    bool                // there are some, and nobody asks for any
+	brief     bool                // refused, and its sender has no room left in quarantine: of the body a digest is kept
 
 	result result
 }
@@ -238,6 +242,11 @@ func (r *Recorder) examine(u *unit) {
 	u.read = u.examined.Message
 	u.issues = append(append(u.issues, u.examined.Issues...), u.read.Issues...)
 	u.knowsPatient()
+	for _, q := range u.read.Requests {
+		if kind, _ := requestKind(q.Status); kind == rx.Issue {
+			u.therapy(q.Item) // here on every core; who needs it meets the error again
+		}
+	}
 }
 
 // checkID judges the message id that the sender chose.

@@ -32,16 +32,11 @@ func headToMove(ctx context.Context, tx *sql.Tx) (h ledger.Head, leaseUntil int6
 	if h, leaseUntil, err = scanHead(tx.QueryRowContext(ctx, selectHead)); err != nil {
 		return h, leaseUntil, err
 	}
-	if h.Size == 0 {
-		if h.Time != 0 {
-			err = ledger.ErrHead
-		}
-		return h, leaseUntil, err
-	}
 	var ends bool
 	at := binary.BigEndian.AppendUint64(nil, uint64(h.Time)) // as the entry has it
-	const q = `SELECT EXISTS (SELECT 1 FROM ledger WHERE idx = ? AND leaf = ? AND substr(entry, 11, 8) = ?)`
-	if err := tx.QueryRowContext(ctx, q, h.Size-1, h.Leaf[:], at).Scan(&ends); err != nil {
+	const q = `SELECT (?1 = 0 AND ?4 = 0 OR EXISTS (SELECT 1 FROM ledger WHERE idx = ?1 - 1 AND leaf = ?2 AND substr(entry, 11, 8) = ?3))
+	  AND NOT EXISTS (SELECT 1 FROM ledger WHERE idx >= ?1)`
+	if err := tx.QueryRowContext(ctx, q, int64(h.Size), h.Leaf[:], at, h.Time).Scan(&ends); err != nil {
 		return h, leaseUntil, err
 	}
 	if !ends {

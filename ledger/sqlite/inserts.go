@@ -29,11 +29,12 @@ func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 		{&s.replay, `INSERT INTO replay (epoch, seq, sub, org, hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.prescription, `
 			INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
-			  identity, group_id, due_at, version, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			  identity, group_id, due_at, version, therapy, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET clinic = excluded.clinic, patient = excluded.patient, record = excluded.record,
 			  status = excluded.status, pharmacy = excluded.pharmacy, holder = excluded.holder, claim = excluded.claim,
 			  fills_allowed = excluded.fills_allowed, fills_done = excluded.fills_done, identity = excluded.identity,
-			  group_id = excluded.group_id, due_at = excluded.due_at, version = excluded.version, state = excluded.state`},
+			  group_id = excluded.group_id, due_at = excluded.due_at, version = excluded.version,
+			  therapy = excluded.therapy, state = excluded.state`},
 		{&s.fill, `INSERT INTO fill (prescription, number, pharmacy, claim, record) VALUES (?, ?, ?, ?, ?)`},
 		{&s.dispense, `
 			INSERT INTO dispense (pharmacy, hash, resource, prescription, claim, status, version) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -100,7 +101,8 @@ func (s *inserts) decisions(w *writer, b *ledger.Batch) {
 	})
 	each(w, "prescriptions", s.prescription, b.Prescriptions, func(p *ledger.Prescription, add add) {
 		add(p.ID[:], p.Clinic[:], p.Patient[:], p.Record[:], p.Status, idOrNull(p.Pharmacy), idOrNull(p.Holder), p.Claim,
-			p.FillsAllowed, p.FillsDone, p.Identity[:], hashOrNull(p.Group), intOrNull(p.DueAt), p.Version, blob(p.State))
+			p.FillsAllowed, p.FillsDone, p.Identity[:], hashOrNull(p.Group), intOrNull(p.DueAt), p.Version,
+			blobOrNull(p.Therapy), blob(p.State))
 	})
 	each(w, "fills", s.fill, b.Fills, func(f *ledger.Fill, add add) {
 		add(f.Prescription[:], f.Number, f.Pharmacy[:], f.Claim, f.Record[:])

@@ -8,7 +8,7 @@ import (
 )
 
 const prescriptionColumns = `p.id, p.clinic, p.patient, p.record, p.status, p.pharmacy, p.holder, p.claim, p.fills_allowed,
-  p.fills_done, p.identity, p.group_id, p.due_at, p.version, p.state`
+  p.fills_done, p.identity, p.group_id, p.due_at, p.version, p.therapy, p.state`
 
 // Load returns one consistent view of what w names. Lists of prescriptions are oldest first; every
 // map is there, though it may be empty. Prescriptions holds also those that found dispenses serve.
@@ -148,23 +148,6 @@ func (l loader) patients(w ledger.Want) error {
 		return err
 	})
 }
-
-// therapies are those that a safety check compares with.
-func (l loader) therapies(w ledger.Want) error {
-	const q = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p ON p.id IN (
-	    SELECT x.id FROM prescription x WHERE x.patient = asked.id
-	      AND x.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')
-	    ORDER BY x.status IN ('completed', 'expired'), x.id DESC LIMIT ` + maxTherapies + `)
-	  ORDER BY p.status IN ('completed', 'expired'), p.id DESC`
-	return l.ids(w.Therapies, q, func(rows *sql.Rows) error {
-		p, err := l.add(rows)
-		l.have.Therapies[p.Patient] = append(l.have.Therapies[p.Patient], p.ID)
-		return err
-	})
-}
-
-// maxTherapies is ledger.MaxTherapies in SQL.
-const maxTherapies = "50"
 
 // delivered comes last: it asks for every prescription that was found.
 func (l loader) delivered(ledger.Want) error {

@@ -72,7 +72,7 @@ func (s *Store) Versions(ctx context.Context, of ledger.ID) ([]ledger.Record, er
 func scanPrescription(src row, before ...any) (p ledger.Prescription, err error) {
 	var due *int64
 	err = src.Scan(append(before, &p.ID, &p.Clinic, &p.Patient, &p.Record, &p.Status, &p.Pharmacy, &p.Holder, &p.Claim,
-		&p.FillsAllowed, &p.FillsDone, hashInto{&p.Identity}, hashInto{&p.Group}, &due, &p.Version, &p.State)...)
+		&p.FillsAllowed, &p.FillsDone, hashInto{&p.Identity}, hashInto{&p.Group}, &due, &p.Version, &p.Therapy, &p.State)...)
 	if due != nil {
 		p.DueAt = *due
 	}

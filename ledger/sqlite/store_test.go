@@ -40,6 +40,8 @@ func TestStore(t *testing.T) { ledgertest.TestStore(t, backend) }
 
 func BenchmarkCommit(b *testing.B) { ledgertest.BenchmarkCommit(b, backend) }
 
+func BenchmarkTherapies(b *testing.B) { ledgertest.BenchmarkTherapies(b, backend) }
+
 func openKeys(t testing.TB) *Keys {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.db")

@@ -60,6 +60,9 @@ function utf8(bytes) {
 /** ascii is the text with one character for each byte. */
 const ascii = (bytes) => Array.from(bytes, (b) => String.fromCharCode(b)).join("");
 
+/** named is the text whose bytes ascii has shown. */
+const named = (text) => new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0)));
+
 // --- the receipt
 
 function parseReceipt(bytes) {
@@ -117,8 +120,8 @@ async function parseKey(vkey) {
 /** parsePolicy reads a C2SP tlog-policy (bytes). */
 export async function parsePolicy(bytes) {
   const bad = () => { throw new Bad("policy"); };
-  if (bytes.length > 65536) bad();
-  const text = utf8(bytes) ?? bad();
+  if (bytes.length > 64 << 10) bad();
+  const text = ascii(bytes); // octets, as the format says
   const p = { logs: [], witnesses: [], named: new Map(), quorum: undefined };
   const members = new Set(), keys = new Set();
   const once = (role, k) => { const id = role + ascii(k.key); if (keys.has(id)) bad(); keys.add(id); };
@@ -129,12 +132,12 @@ export async function parsePolicy(bytes) {
     if (word === undefined || word.startsWith("#")) continue;
     if (word !== "quorum" && p.logs.length + p.named.size >= 256) bad();
     if (word === "log" && (f.length === 1 || f.length === 2)) {
-      const k = await parseKey(f[0]);
+      const k = await parseKey(named(f[0]));
       if (k.type !== 1) bad();
       once("log ", k);
       p.logs.push(k);
     } else if (word === "witness" && (f.length === 2 || f.length === 3)) {
-      const k = await parseKey(f[1]);
+      const k = await parseKey(named(f[1]));
       if (k.type === 1) k.id = await keyID(k.name, 4, k.key);
       once("witness ", k);
       define(f[0], k);
@@ -168,7 +171,7 @@ function satisfied(policy, name, cosigned) {
 
 async function openCheckpoint(bytes, policy) {
   const bad = () => { throw new Bad("checkpoint"); };
-  if (bytes.length > 65536) bad();
+  if (bytes.length > 64 << 10) bad();
   const all = utf8(bytes) ?? bad();
   const cut = all.lastIndexOf("\n\n");
   if (/[\x00-\x09\x0b-\x1f]/.test(all) || cut < 0 || !all.endsWith("\n")) bad();

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"strings"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/trust"
 )
 
@@ -22,7 +21,7 @@ var ErrRequest = fault.New(fault.Invalid, "witness: not an add-checkpoint reques
 // request is an add-checkpoint body.
 type request struct {
 	old   uint64
-	proof []tlog.Hash
+	proof []ledger.Hash
 	note  []byte
 }
 
@@ -45,7 +44,7 @@ func parse(body []byte) (r request, err error) {
 		if err != nil {
 			return request{}, ErrRequest
 		}
-		r.proof = append(r.proof, tlog.Hash(h))
+		r.proof = append(r.proof, h)
 	}
 	r.note = rest
 	return r, nil
