@@ -43,7 +43,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or configuration, 3 refused,
 	f := root.PersistentFlags()
 	f.StringVarP(&g.config, "config", "c", os.Getenv("DOSEWIRE_CONFIG"), "configuration `file` (YAML); also DOSEWIRE_CONFIG")
 	f.StringVar(&g.data, "data", "", "data `folder`; wins over the configuration")
-	f.BoolVar(&g.json, "json", false, "print results as JSON, one object a line")
+	f.BoolVar(&g.json, "json", false, "print results as JSON, one value a line")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newServe(g),
