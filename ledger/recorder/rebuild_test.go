@@ -168,13 +168,11 @@ func history(t *testing.T, h *hub, random *rand.Rand, mrns ...string) {
 	pharmacies := []ledger.Organization{h.oldBridge, h.harbour}
 	for _, mrn := range mrns {
 		id := func(s string) string { return mrn + run + s }
-		var rxs []string
 		for i := range 6 {
 			body := of(mrn, with(order(id(fmt.Sprint(i)), []string{oldBridgeNPI, "1336490128", "0000000000"}[i%3], "Amoxicillin <&>"), `"dispenseRequest":{`,
 				fmt.Sprintf(`"dispenseRequest":{"numberOfRepeatsAllowed":%d,`, i%3)))
 			a := send(h.clinic, body)
 			rx := a.Resources[0].Rx
-			rxs = append(rxs, rx)
 			switch i {
 			case 1:
 				send(h.clinic, withStatus(body, "on-hold"))
