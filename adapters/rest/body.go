@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -132,3 +134,18 @@ func fill(ctx context.Context, from io.Reader, size int64, room *room) (body []b
 // copies is how often a body is held while it waits: as read, on its way to the stream, in the
 // recorder's batch.
 const copies = 3
+
+// paged answers with the body that read makes, and gives back its room once it is written.
+func paged(read func(*http.Request) (body []byte, give func(), err error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, give, err := read(r)
+		if err != nil {
+			adapters.Refuse(w, err)
+			return
+		}
+		defer give()
+		// a call that waited has no deadline, and who reads slowly would hold the room of others
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeWithin))
+		reply(w, http.StatusOK, body)
+	})
+}

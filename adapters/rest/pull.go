@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -34,17 +33,7 @@ type pull struct {
 // up to N was taken over; without after the answer begins behind what was taken over last, by REST or
 // by NATS, and nothing is acknowledged.
 func (s *Service) Deliveries() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, give, err := s.deliveries(r)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		defer give()
-		// a call that waited has no deadline, and who reads slowly would hold the room of others
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeWithin))
-		reply(w, http.StatusOK, body)
-	})
+	return paged(s.deliveries)
 }
 
 // deliveries builds the answer. give must be called when it was written.

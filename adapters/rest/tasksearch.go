@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -27,15 +26,7 @@ const (
 // _id, status, owner and _lastUpdated (values with commas are alternatives), _count, and _before in the
 // link to the next page. Any other is refused.
 func (s *Service) SearchTasks() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, give, err := s.searchTasks(r)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		defer give()
-		reply(w, http.StatusOK, body)
-	})
+	return paged(s.searchTasks)
 }
 
 func (s *Service) searchTasks(r *http.Request) (body []byte, give func(), err error) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/dosewire/dosewire/adapters"
 	"github.com/dosewire/dosewire/fhir"
 	"github.com/dosewire/dosewire/fhir/rx"
 	"github.com/dosewire/dosewire/internal/auth"
@@ -108,15 +107,7 @@ func recordOf(reference string) (ledger.ID, error) {
 // History serves GET MedicationRequest/{id}/_history: the versions that the caller may know, newest first,
 // as a history Bundle, with one access row. _count bounds a page, _before continues one.
 func (s *Service) History() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, give, err := s.history(r)
-		if err != nil {
-			adapters.Refuse(w, err)
-			return
-		}
-		defer give()
-		reply(w, http.StatusOK, body)
-	})
+	return paged(s.history)
 }
 
 func (s *Service) history(r *http.Request) (body []byte, give func(), err error) {

@@ -157,15 +157,18 @@ func saturate(ctx context.Context, t target, run string, inFlight int, d time.Du
 }
 
 // acquaint posts one prescription for each patient that the hub is to know.
-func acquaint(ctx context.Context, t target) error {
+func acquaint(ctx context.Context, t target) error { return issue(ctx, t, "warm", patients) }
+
+// issue posts the first total prescriptions of a run.
+func issue(ctx context.Context, t target, run string, total int) error {
 	c := client(32)
 	defer c.CloseIdleConnections()
 	errs := make([]error, 32)
 	var wg sync.WaitGroup
 	for w := range errs {
 		wg.Go(func() {
-			for n := w; n < patients && errs[w] == nil; n += len(errs) {
-				errs[w] = post(ctx, c, t, "warm-"+strconv.Itoa(n), order("warm", n))
+			for n := w; n < total && errs[w] == nil; n += len(errs) {
+				errs[w] = post(ctx, c, t, run+"-"+strconv.Itoa(n), order(run, n))
 			}
 		})
 	}
@@ -173,9 +176,22 @@ func acquaint(ctx context.Context, t target) error {
 	return errors.Join(errs...)
 }
 
+// claim is the pharmacy's claim of prescription number n of a run.
+func claim(run string, n int) []byte {
+	return fmt.Appendf(nil, `{
+  "resourceType": "MedicationDispense",
+  "id": "md-%[1]s-%[2]d",
+  "identifier": [{"system": "https://pharmacy.example/dispense", "value": "%[1]s-%[2]d"}],
+  "status": "preparation",
+  "medicationCodeableConcept": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "%[3]d"}], "text": "Medicine %[3]d 500 mg capsules"},
+  "authorizingPrescription": [{"identifier": {"system": "https://clinic.example/prescription", "value": "%[1]s-%[2]d"}}]
+}
+`, run, n, 308191+medicine(run, n))
+}
+
 // pace posts at a fixed rate, each request started on time whether or not earlier ones are answered,
 // so that a stall is seen by all who would have met it.
-func pace(ctx context.Context, t target, run string, perSecond int, d time.Duration) sample {
+func pace(ctx context.Context, t target, run string, body func(run string, n int) []byte, perSecond int, d time.Duration) sample {
 	c := client(64)
 	defer c.CloseIdleConnections()
 	total := int(d.Seconds() * float64(perSecond))
@@ -187,7 +203,7 @@ func pace(ctx context.Context, t target, run string, perSecond int, d time.Durat
 		due := began.Add(time.Duration(n) * time.Second / time.Duration(perSecond))
 		time.Sleep(time.Until(due)) // the pace is what is measured
 		wg.Go(func() {
-			if err := post(ctx, c, t, run+"-"+strconv.Itoa(n), order(run, n)); err != nil {
+			if err := post(ctx, c, t, run+"-"+strconv.Itoa(n), body(run, n)); err != nil {
 				failed.Add(1)
 			}
 			latencies[n] = time.Since(due)

@@ -24,7 +24,7 @@ func main() {
 	stores := flag.String("stores", "postgres,sqlite", "which `stores`, separated by commas")
 	seconds := flag.Int("seconds", 5, "how long each load runs")
 	backlog := flag.Int("backlog", 20000, "messages of the backlog that is drained")
-	loads := flag.String("loads", "1,16,256,paced,large,drain", "which `loads`: requests in flight, paced, large, drain")
+	loads := flag.String("loads", "1,16,256,paced,claims,large,drain", "which `loads`: requests in flight, paced, claims, large, drain")
 	out := flag.String("json", "", "write the figures to this `file` too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -42,7 +42,7 @@ func exit(err error) {
 
 // plan says what is measured on each store.
 type plan struct {
-	loads   []string // numbers of requests in flight, "paced", "large", "drain"
+	loads   []string // numbers of requests in flight, "paced", "claims", "large", "drain"
 	each    time.Duration
 	backlog int
 }
@@ -71,6 +71,16 @@ func (r *report) add(store, what string, value float64, unit string, reference f
 	}
 	r.figures = append(r.figures, f)
 	fmt.Println(line)
+}
+
+// paced adds the latencies of a load at a fixed rate.
+func (r *report) paced(store, what string, s sample) error {
+	if s.Failed > 0 {
+		return fmt.Errorf("%s: %d requests failed", what, s.Failed)
+	}
+	r.add(store, what+", p50", ms(s.quantile(0.50)), "ms", 0)
+	r.add(store, what+", p99", ms(s.quantile(0.99)), "ms", 0)
+	return nil
 }
 
 func run(ctx context.Context, stores []string, p plan, out string) error {
@@ -155,9 +165,18 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 	}
 	if p.has("paced") {
 		settle() // a stall of the disk that the loads before have caused is not this load's
-		paced := pace(ctx, h.target, "p", 200, p.each)
-		r.add(store, "at 200/s, p50", ms(paced.quantile(0.50)), "ms", 0)
-		r.add(store, "at 200/s, p99", ms(paced.quantile(0.99)), "ms", 0)
+		if err := r.paced(store, "at 200/s", pace(ctx, h.target, "p", order, 200, p.each)); err != nil {
+			return err
+		}
+	}
+	if p.has("claims") {
+		if err := issue(ctx, h.target, "c", int(p.each.Seconds()*200)); err != nil {
+			return err
+		}
+		settle()
+		if err := r.paced(store, "claims at 200/s", pace(ctx, h.pharmacy, "c", claim, 200, p.each)); err != nil {
+			return err
+		}
 	}
 	if p.has("large") {
 		if err := large(ctx, h.target); err != nil {

@@ -59,6 +59,8 @@ type process struct {
 	once sync.Once
 	org  string
 	peak int64
+
+	pharmacy target // where the pharmacy posts; none for the bare handler
 }
 
 // stop asks the child to end and waits for it.
@@ -180,7 +182,9 @@ func startHub(ctx context.Context, data string, db databases) (*process, error) 
 			p.stop()
 			return nil, errors.Join(fmt.Errorf("org add %s failed", o[0]), err)
 		}
-		p.token, p.org = c.Token, c.Org
+		if p.token, p.org = c.Token, c.Org; o[0] == "pharmacy" {
+			p.pharmacy = target{url: about.URL + "/fhir/MedicationDispense", token: c.Token}
+		}
 	}
 	return p, nil
 }
