@@ -528,6 +528,9 @@ func TestAttacks(t *testing.T) {
 		{"state of a prescription changed with its JSON", func(a *attacked) {
 			a.touch(1, `UPDATE prescription SET status = 'cancelled', state = replace(convert_from(state, 'UTF8'), '"ready"', '"cancelled"')::bytea WHERE id = $1`, a.rx[signed])
 		}, []detector{scrubs(ledger.ErrState)}},
+		{"what safety checks compare changed", func(a *attacked) {
+			a.touch(1, `UPDATE prescription SET therapy = substr(identity, 1, 12) WHERE id = $1`, a.rx[signed])
+		}, []detector{scrubs(ledger.ErrState)}},
 		{"disclosure changed", func(a *attacked) { a.touch(1, `UPDATE access SET person = 'nobody'`) },
 			[]detector{verifier(ledger.ErrDigest), scrubs(ledger.ErrDigest)}},
 	} {
