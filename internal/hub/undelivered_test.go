@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -89,8 +90,9 @@ func later(t *testing.T, c Config, stop func() error, by time.Duration) (*Hub, f
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &ledger.Batch{From: head, To: head}
-	b.To.Time += by.Milliseconds()
+	text := "dosewire test\nlater: " + by.String() + "\n"
+	entry, to := ledger.Link(head, ledger.KindStatement, time.UnixMilli(head.Time).Add(by), sha256.Sum256([]byte(text)), ledger.Hash{})
+	b := &ledger.Batch{From: head, To: to, Entries: []ledger.Entry{entry}, Statements: []ledger.Statement{{Index: entry.Index, Text: text}}}
 	if err := store.Commit(ctx, b); err != nil {
 		t.Fatal(err)
 	}
