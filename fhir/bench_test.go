@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/dosewire/dosewire/fhir"
 )
@@ -71,4 +72,34 @@ func ours(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// BenchmarkAgainstSHA256 takes turns between hashing a body and judging it, so that whatever else the machine
+// does meets both, and reports the quickest of each as ratios. GODEBUG=cpu.sha=off takes the CPU's SHA
+// instructions away.
+func BenchmarkAgainstSHA256(b *testing.B) {
+	body := ours(b, "medicationrequest.json")
+	var decoder fhir.Decoder
+	judge := func(decode func([]byte) (*fhir.Document, error)) {
+		d, err := decode(body)
+		if err != nil || fhir.Validate(d) != nil {
+			b.Fatal(err)
+		}
+	}
+	const hash, fresh, reused = 0, 1, 2
+	quickest := [...]time.Duration{hash: time.Hour, fresh: time.Hour, reused: time.Hour}
+	work := [...]func(){
+		hash:   func() { sha256.Sum256(body) },
+		fresh:  func() { judge(fhir.Decode) },
+		reused: func() { judge(decoder.Decode) },
+	}
+	for b.Loop() {
+		for i, do := range work {
+			began := time.Now()
+			do()
+			quickest[i] = min(quickest[i], time.Since(began))
+		}
+	}
+	b.ReportMetric(float64(quickest[fresh])/float64(quickest[hash]), "fresh/sha256")
+	b.ReportMetric(float64(quickest[reused])/float64(quickest[hash]), "reused/sha256")
 }
