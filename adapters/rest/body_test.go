@@ -113,3 +113,28 @@ func TestOneOrganizationLeavesRoom(t *testing.T) {
 		<-done
 	}
 }
+
+// dripping is a body that comes in small parts, so that many come at the same time.
+type dripping struct{ content io.Reader }
+
+func (d dripping) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond) // others are read meanwhile
+	return d.content.Read(p[:min(len(p), 64<<10)])
+}
+
+// TestLargeBodiesOfOneOrganization: bodies that take their room as they come, and together want more than
+// there is, do not hold each other up.
+func TestLargeBodiesOfOneOrganization(t *testing.T) {
+	w := world(t)
+	status := make(chan int, 16)
+	for range cap(status) {
+		r := httptest.NewRequest(http.MethodPost, "/fhir", dripping{strings.NewReader(strings.Repeat(" ", fhir.MaxBytes))})
+		r.ContentLength = fhir.MaxBytes
+		go func() { status <- w.Send(w.Clinic, r).StatusCode }()
+	}
+	for range cap(status) {
+		if got := <-status; got != http.StatusBadRequest {
+			t.Errorf("a large body of blanks: %d, want 400", got)
+		}
+	}
+}

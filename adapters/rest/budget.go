@@ -21,15 +21,20 @@ const (
 // budget bounds bytes in flight. An organisation may hold as much as it leaves free for the others: one
 // alone has half, a second a quarter, and there is always room for small messages of a third. Who
 // waits stands in nobody's way.
+//
+// Bodies take their room as they arrive, so that those of one organisation could hold all of its share and
+// wait for each other: the first that finds no room may go beyond it, as far as it leaves half of what is
+// free.
 type budget struct {
-	mu    sync.Mutex // guards what follows
-	free  int64
-	held  map[ledger.ID]int64
-	given chan struct{} // closed when something was given back
+	mu     sync.Mutex // guards what follows
+	free   int64
+	held   map[ledger.ID]int64
+	beyond map[ledger.ID]*room // who may go beyond the organisation's share
+	given  chan struct{}       // closed when something was given back
 }
 
 func newBudget(n int64) *budget {
-	return &budget{free: n, held: map[ledger.ID]int64{}, given: make(chan struct{})}
+	return &budget{free: n, held: map[ledger.ID]int64{}, beyond: map[ledger.ID]*room{}, given: make(chan struct{})}
 }
 
 // room is what one request holds of a budget. One goroutine uses it.
@@ -72,7 +77,12 @@ func (r *room) try(n int64) (given <-chan struct{}, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held[r.org]+n > b.free-n {
-		return b.given, false
+		if b.beyond[r.org] == nil && r.held > 0 {
+			b.beyond[r.org] = r
+		}
+		if b.beyond[r.org] != r || n > b.free/2 {
+			return b.given, false
+		}
 	}
 	b.free -= n
 	b.held[r.org] += n
@@ -91,6 +101,9 @@ func (r *room) give() {
 	b.free += r.held
 	if b.held[r.org] -= r.held; b.held[r.org] == 0 {
 		delete(b.held, r.org)
+	}
+	if b.beyond[r.org] == r {
+		delete(b.beyond, r.org)
 	}
 	r.held = 0
 	close(b.given)
