@@ -43,7 +43,7 @@ func compare(t *testing.T, def *typeDef, model reflect.Type, seen map[string]boo
 		field := model.Field(i)
 		property, rest, _ := strings.Cut(field.Tag.Get("json"), ",")
 		known[property] = true
-		m, ok := def.members[property]
+		m, ok := def.member(property)
 		if !ok {
 			t.Errorf("%s.%s is not in the table", def.name, property)
 			continue
@@ -67,7 +67,8 @@ func compare(t *testing.T, def *typeDef, model reflect.Type, seen map[string]boo
 			compared += compare(t, m.def, typ, seen)
 		}
 	}
-	for property := range def.members {
+	for _, m := range def.members {
+		property := m.name
 		// the models know neither contained resources nor all types of an extension
 		if !known[property] && property != "contained" && !strings.HasPrefix(property, "value") {
 			t.Errorf("%s.%s is not in R4", def.name, property)
@@ -109,9 +110,9 @@ func TestDefinitionsFit(t *testing.T) {
 		if len(def.elements) > 64 {
 			t.Errorf("%s has %d elements", name, len(def.elements))
 		}
-		for property, m := range def.members {
-			if m.primitive == noPrimitive && m.def == nil && !isResourceSlot(name, property) {
-				t.Errorf("%s.%s has a type that is not in the table", name, property)
+		for _, m := range def.members {
+			if m.primitive == noPrimitive && m.def == nil && !isResourceSlot(name, m.name) {
+				t.Errorf("%s.%s has a type that is not in the table", name, m.name)
 			}
 		}
 	}

@@ -166,7 +166,7 @@ func (e element) writeName(b *strings.Builder, def *typeDef) *typeDef {
 	var below *typeDef
 	known := name == "resourceType" && !under
 	if def != nil {
-		if m, ok := def.members[name]; ok {
+		if m, ok := def.member(name); ok {
 			name, below, known = def.elements[m.element].name, m.def, true
 			if under {
 				below = types()["Element"]

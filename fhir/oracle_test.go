@@ -90,12 +90,12 @@ func TestLookup(t *testing.T) {
 		for _, p := range properties(def) {
 			own, under := strings.CutPrefix(p, "_")
 			found := def.lookup.find([]byte(p))
-			if m, ok := def.members[own]; !ok || found.of != &def.elements[m.element] || found.def != m.def || found.primitive != m.primitive || found.under != under {
+			if m, ok := def.member(own); !ok || found.of != &def.elements[m.element] || found.def != m.def || found.primitive != m.primitive || found.under != under {
 				t.Errorf("%s.%s leads astray", name, p)
 			}
 			for _, other := range []string{p + "x", p[1:], "_" + p, strings.ToUpper(p)} {
 				own, under := strings.CutPrefix(other, "_")
-				m, ok := def.members[own]
+				m, ok := def.member(own)
 				ok = ok && (!under || m.simple() && !def.elements[m.element].bare)
 				if got := def.lookup.find([]byte(other)) != nil; got != ok {
 					t.Errorf("%s.%s: found %t", name, other, got)

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -11,9 +12,9 @@ import (
 // of R4 has 54).
 type typeDef struct {
 	name     string
-	resource bool              // carries resourceType
-	members  map[string]member // by JSON property name, choices spelled out
-	lookup   lookup[property]  // the same, for the walk
+	resource bool             // carries resourceType
+	members  []member         // by JSON property name, choices spelled out
+	lookup   lookup[property] // the same, for the walk
 	elements []elementDef
 	required uint64 // bit set of elements
 	rules    []bound
@@ -64,6 +65,7 @@ func (s set) has(member string) bool {
 
 // member is one JSON property: which element it is, and of what type.
 type member struct {
+	name      string
 	element   int
 	primitive primitive // of a simple value
 	def       *typeDef  // of an object; nil for a resource
@@ -135,9 +137,6 @@ func parseTypes(text string) map[string]*typeDef {
 		if len(fields) > 2 && fields[1] == "<" {
 			current.inherit(all[fields[2]])
 		}
-		if current.members == nil {
-			current.members = map[string]member{}
-		}
 		for _, r := range rulesOf(registry, current.name, fields) {
 			current.rules = append(current.rules, bound{rule: r})
 		}
@@ -157,15 +156,15 @@ func (t *typeDef) finish() {
 		}
 	}
 	t.lookup = newLookup[property](n)
-	for name, m := range t.members {
+	for _, m := range t.members {
 		p := property{m.primitive, false, m.def, &t.elements[m.element], 1 << m.element}
-		t.lookup.put(name, p)
+		t.lookup.put(m.name, p)
 		if m.simple() && !p.of.bare {
 			p.under = true
 			if m.primitive == pXHTML {
 				p.bit = 0 // its extensions stand for nothing
 			}
-			t.lookup.put("_"+name, p)
+			t.lookup.put("_"+m.name, p)
 		}
 	}
 	for i := range t.rules {
@@ -176,6 +175,15 @@ func (t *typeDef) finish() {
 			t.rules[i].spared |= t.bit(name)
 		}
 	}
+}
+
+// member finds a property by its name. The walk looks it up instead.
+func (t *typeDef) member(name string) (member, bool) {
+	i := slices.IndexFunc(t.members, func(m member) bool { return m.name == name })
+	if i < 0 {
+		return member{}, false
+	}
+	return t.members[i], true
 }
 
 // bit is the set of one element.
@@ -195,10 +203,7 @@ func (t *typeDef) inherit(parent *typeDef) {
 	t.resource = parent.resource
 	t.elements = append(make([]elementDef, 0, len(parent.elements)+16), parent.elements...)
 	t.required = parent.required
-	t.members = make(map[string]member, len(parent.members)+16)
-	for name, m := range parent.members {
-		t.members[name] = m
-	}
+	t.members = append(make([]member, 0, len(parent.members)+16), parent.members...)
 }
 
 // add reads one element line.
@@ -228,7 +233,7 @@ func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[str
 		if typ == "." {
 			typ = t.name + "." + name
 		}
-		m := member{element: index, primitive: primitives(typ), def: all[typ]}
+		m := member{name: property, element: index, primitive: primitives(typ), def: all[typ]}
 		if typ == "Resource" {
 			m.def = nil // whichever it says it is
 		}
@@ -240,7 +245,7 @@ func (t *typeDef) add(all map[string]*typeDef, fields []string, registry map[str
 		case m.primitive == pCode && e.codes == nil && e.form == nil:
 			e.form = formOf(t.name, name)
 		}
-		t.members[property] = m
+		t.members = append(t.members, m)
 	}
 	t.elements = append(t.elements, e)
 }
