@@ -73,13 +73,13 @@ func (r *report) add(store, what string, value float64, unit string, reference f
 	fmt.Println(line)
 }
 
-// paced adds the latencies of a load at a fixed rate.
-func (r *report) paced(store, what string, s sample) error {
-	if s.Failed > 0 {
-		return fmt.Errorf("%s: %d requests failed", what, s.Failed)
+// paced adds the latencies of a load at a fixed rate, beside those of the reference.
+func (r *report) paced(store, what string, ours, theirs sample) error {
+	if ours.Failed > 0 {
+		return fmt.Errorf("%s: %d requests failed", what, ours.Failed)
 	}
-	r.add(store, what+", p50", ms(s.quantile(0.50)), "ms", 0)
-	r.add(store, what+", p99", ms(s.quantile(0.99)), "ms", 0)
+	r.add(store, what+", p50", ms(ours.quantile(0.50)), "ms", ms(theirs.quantile(0.50)))
+	r.add(store, what+", p99", ms(ours.quantile(0.99)), "ms", ms(theirs.quantile(0.99)))
 	return nil
 }
 
@@ -165,7 +165,9 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 	}
 	if p.has("paced") {
 		settle() // a stall of the disk that the loads before have caused is not this load's
-		if err := r.paced(store, "at 200/s", pace(ctx, h.target, "p", order, 200, p.each)); err != nil {
+		theirs := pace(ctx, b.target, "p", order, 200, p.each)
+		settle()
+		if err := r.paced(store, "at 200/s", pace(ctx, h.target, "p", order, 200, p.each), theirs); err != nil {
 			return err
 		}
 	}
@@ -174,7 +176,9 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 			return err
 		}
 		settle()
-		if err := r.paced(store, "claims at 200/s", pace(ctx, h.pharmacy, "c", claim, 200, p.each)); err != nil {
+		theirs := pace(ctx, b.target, "c", claim, 200, p.each)
+		settle()
+		if err := r.paced(store, "claims at 200/s", pace(ctx, h.pharmacy, "c", claim, 200, p.each), theirs); err != nil {
 			return err
 		}
 	}
