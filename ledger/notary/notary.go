@@ -54,8 +54,9 @@ type Notary struct {
 	caught time.Time // when the end of the ledger was last seen by a tick
 	said   string    // the alarm that was logged last
 
-	mu     sync.Mutex // guards status
-	status Status
+	mu       sync.Mutex // guards status
+	status   Status
+	reported time.Time // when status was made; Checked may be older
 }
 
 // Status is the notary at a glance.
@@ -181,7 +182,7 @@ func (n *Notary) Status() Status {
 	defer n.mu.Unlock()
 	s := n.status
 	if s.Unsigned > 0 {
-		s.Unsigned += n.config.Now().Sub(s.Checked)
+		s.Unsigned += n.config.Now().Sub(n.reported)
 	}
 	return s
 }
@@ -206,7 +207,7 @@ func (n *Notary) report(ctx context.Context, began time.Time, err error) {
 		s.Checked = n.status.Checked // it was not found to continue
 	}
 	s.Unsigned = n.unpublished(began)
-	n.status = s
+	n.status, n.reported = s, began
 	n.mu.Unlock()
 	n.metrics.ticked(ctx, n.config.Now().Sub(began), s.Alarm)
 	if s.Alarm == n.said {

@@ -359,6 +359,9 @@ func TestLost(t *testing.T) {
 			if !errors.Is(err, tt.want) && err != nil || (err == nil) != (tt.want == nil) {
 				t.Fatalf("tick: %v, want %v", err, tt.want)
 			}
+			if waits := s.Status().Unsigned; waits < 0 {
+				t.Errorf("unsigned for %v", waits)
+			}
 			if tt.want != nil {
 				return
 			}
