@@ -60,7 +60,7 @@ func TestHostileBodiesAreLinear(t *testing.T) {
 	judge([]byte(`{"resourceType":"Patient"}`)) // the table is loaded
 	for name, body := range hostile() {
 		reference, took := time.Hour, time.Hour
-		for range 3 {
+		for round := 0; round < 3 || took > most*reference && round < 15; round++ { // somebody else may work
 			at := time.Now()
 			sha256.Sum256(body)
 			reference = min(reference, time.Since(at))
