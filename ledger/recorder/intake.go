@@ -15,7 +15,7 @@ type arrival struct {
 	units   []*unit // prepared, their patients found
 }
 
-// Bounds of what is done ahead: together with what the Reader holds about 10 MiB of bodies.
+// Bounds of what is done ahead: at most 8 MiB of bodies beyond what the Reader holds.
 const (
 	aheadMessages = 256     // prepared at once
 	aheadReady    = 1000    // prepared and not taken
