@@ -14,18 +14,25 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// TestHubCannotRewriteHistory: the hub's role is refused, with SQLSTATE 42501, whatever would change
-// what is recorded or switch off what guards it.
-func TestHubCannotRewriteHistory(t *testing.T) {
-	dsn := server.Database(t)
-	if err := Migrate(t.Context(), dsn); err != nil {
+// owned is a database with its schema, and its owner's connection.
+func owned(t *testing.T, migrate func(context.Context, string) error) (dsn string, root *pgx.Conn) {
+	t.Helper()
+	dsn = server.Database(t)
+	if err := migrate(t.Context(), dsn); err != nil {
 		t.Fatal(err)
 	}
 	root, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close(context.WithoutCancel(t.Context()))
+	t.Cleanup(func() { root.Close(context.WithoutCancel(t.Context())) })
+	return dsn, root
+}
+
+// TestHubCannotRewriteHistory: the hub's role is refused, with SQLSTATE 42501, whatever would change
+// what is recorded or switch off what guards it.
+func TestHubCannotRewriteHistory(t *testing.T) {
+	dsn, root := owned(t, Migrate)
 	if _, err := root.Exec(t.Context(), `CREATE ROLE hub_login LOGIN IN ROLE dosewire_hub`); err != nil {
 		t.Fatal(err)
 	}
@@ -58,15 +65,7 @@ func TestHubCannotRewriteHistory(t *testing.T) {
 // TestReadersReadNoMore: who watches the ledger reads no patient's sealed bytes, who verifies it no more
 // than the rows of its entries; the head's time cannot be set ahead by the hub's role.
 func TestReadersReadNoMore(t *testing.T) {
-	dsn := server.Database(t)
-	if err := Migrate(t.Context(), dsn); err != nil {
-		t.Fatal(err)
-	}
-	root, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close(context.WithoutCancel(t.Context()))
+	_, root := owned(t, Migrate)
 	entries, rows := []string{"goose_db_version", "head", "ledger"}, []string{"record", "statement", "access"}
 	for role, may := range map[string][]string{"dosewire_audit": entries, "dosewire_verify": append(rows, entries...)} {
 		if _, err := root.Exec(t.Context(), `SET ROLE `+role); err != nil {
@@ -86,7 +85,7 @@ func TestReadersReadNoMore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = root.Exec(t.Context(), `SET ROLE dosewire_hub; UPDATE head SET time = time + 864000000`)
+	_, err := root.Exec(t.Context(), `SET ROLE dosewire_hub; UPDATE head SET time = time + 864000000`)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23514" {
 		t.Errorf("the head's time: %v, want SQLSTATE 23514", err)
 	}
@@ -94,15 +93,7 @@ func TestReadersReadNoMore(t *testing.T) {
 
 // TestKeysRole: a login without it is told the database and the role to grant; with it the store passes.
 func TestKeysRole(t *testing.T) {
-	dsn := server.Database(t)
-	if err := MigrateKeys(t.Context(), dsn); err != nil {
-		t.Fatal(err)
-	}
-	root, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close(context.WithoutCancel(t.Context()))
+	dsn, root := owned(t, MigrateKeys)
 	if _, err := root.Exec(t.Context(), `CREATE ROLE keys_login LOGIN`); err != nil {
 		t.Fatal(err)
 	}
