@@ -42,9 +42,7 @@ func TestModel(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Run("sqlite", func(t *testing.T) { newWorld(t, seed, pharmacies).live(prescriptions) })
-	t.Run("postgres", func(t *testing.T) {
-		newWorld(t, seed, min(pharmacies, 10), (*hub).onPostgres).live(min(prescriptions, 100))
-	})
+	t.Run("postgres", func(t *testing.T) { newWorld(t, seed, pharmacies, (*hub).onPostgres).live(prescriptions) })
 }
 
 // course is what the model believes about one prescription: the words of PROTOCOL §4 and no more.
