@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 	"strconv"
@@ -9,6 +10,9 @@ import (
 
 type digest [sha256.Size]byte
 
+// frozenRoom is what the frozen fields of most messages take, bytes.
+const frozenRoom = 1 << 10
+
 // freezer writes the canonical text of fields that must not change: members sorted by name, no white
 // space, strings in one spelling, numbers as sent (1.0 is not 1: precision is meaning in FHIR). A
 // reference is written as the identity of what it leads to, so that a message sent again with other
@@ -16,13 +20,19 @@ type digest [sha256.Size]byte
 type freezer struct {
 	scope   *scope
 	digests map[uint32]digest // of referenced resources, so that each is read once
+	members []memberNamed     // those of the objects that are being written, the innermost last
+}
+
+type memberNamed struct {
+	name []byte
+	element
 }
 
 // request freezes subject, medication, dosage, quantity, repeats and requester (PROTOCOL §2).
 func (f *freezer) request(q element, home int) []byte {
 	order := q.member("dispenseRequest")
 	medication := q.choice("medication")
-	w := canonical{f, home, nil}
+	w := canonical{f, home, make([]byte, 0, frozenRoom)}
 	for _, part := range []element{
 		q.member("subject"), medication, q.member("dosageInstruction"),
 		order.member("quantity"), order.member("numberOfRepeatsAllowed"), q.member("requester"),
@@ -35,9 +45,9 @@ func (f *freezer) request(q element, home int) []byte {
 
 // dispense freezes all of a MedicationDispense that is not about when, why and in which state.
 func (f *freezer) dispense(md element, home int) []byte {
-	w := canonical{f, home, nil}
-	w.object(md, func(name string) bool {
-		switch strings.TrimPrefix(name, "_") {
+	w := canonical{f, home, make([]byte, 0, frozenRoom)}
+	w.object(md, func(name []byte) bool {
+		switch string(bytes.TrimPrefix(name, []byte("_"))) {
 		case "id", "meta", "text", "contained", "status", "statusReasonCodeableConcept", "statusReasonReference", "whenPrepared", "whenHandedOver":
 			return false
 		}
@@ -66,8 +76,8 @@ func (f *freezer) identity(t target) digest {
 	case !content && t.lasting() != "":
 		w.out = append(append(w.out, '/'), t.lasting()...)
 	default:
-		w.object(t.element, func(name string) bool {
-			switch name {
+		w.object(t.element, func(name []byte) bool {
+			switch string(name) {
 			case "id", "meta", "text", "contained":
 				return false
 			}
@@ -93,7 +103,7 @@ func (w *canonical) value(e element) {
 			w.reference(e)
 			return
 		}
-		w.object(e, func(string) bool { return true })
+		w.object(e, func([]byte) bool { return true })
 	case array:
 		w.out = append(w.out, '[')
 		for item := range e.items() {
@@ -102,7 +112,7 @@ func (w *canonical) value(e element) {
 		}
 		w.out = append(w.out, ']')
 	case str:
-		w.text(e.text())
+		w.text(e.inner())
 	default:
 		w.out = append(w.out, e.raw()...)
 	}
@@ -116,36 +126,34 @@ func (w *canonical) reference(e element) {
 		return
 	}
 	if ids := identifiersIn(e); len(ids) > 0 {
-		w.text(ids[0].System + "|" + ids[0].Value)
+		w.text([]byte(ids[0].System + "|" + ids[0].Value))
 		return
 	}
-	w.text(e.member("reference").text())
+	w.text(e.member("reference").inner())
 }
 
-func (w *canonical) object(e element, keep func(name string) bool) {
-	type named struct {
-		name string
-		element
-	}
-	var members []named
+func (w *canonical) object(e element, keep func(name []byte) bool) {
+	first := len(w.members)
 	for m := range e.items() {
-		if name := m.name(); keep(name) {
-			members = append(members, named{name, m})
+		if name := m.key(); keep(name) {
+			w.members = append(w.members, memberNamed{name, m})
 		}
 	}
-	slices.SortFunc(members, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(w.members[first:], func(a, b memberNamed) int { return bytes.Compare(a.name, b.name) })
 	w.out = append(w.out, '{')
-	for _, m := range members {
+	for i, last := first, len(w.members); i < last; i++ {
+		m := w.members[i] // the list may move while what is inside is written
 		w.text(m.name)
 		w.out = append(w.out, ':')
 		w.value(m.element)
 		w.out = append(w.out, ',')
 	}
+	w.members = w.members[:first]
 	w.out = append(w.out, '}')
 }
 
 // text writes a string between quotes with its length before it, so that nothing inside can end it.
-func (w *canonical) text(s string) {
+func (w *canonical) text(s []byte) {
 	w.out = strconv.AppendInt(w.out, int64(len(s)), 10)
 	w.out = append(append(append(w.out, '"'), s...), '"')
 }

@@ -52,7 +52,7 @@ type PatientRef struct {
 type Keyring struct {
 	store   KeyStore
 	wrapper KeyWrapper
-	macs    sync.Pool // of HMAC-SHA-256 under the index key
+	macs    sync.Pool // of *mac
 	cache   *keyCache
 
 	held       atomic.Pointer[heldKeys] // replaced whole
@@ -79,35 +79,45 @@ func OpenKeyring(ctx context.Context, s KeyStore, w KeyWrapper) (*Keyring, error
 	if err != nil {
 		return nil, err
 	}
-	k.macs.New = func() any { return hmac.New(sha256.New, index) }
+	k.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, index)} }
 	return k, k.hold(ctx, stored)
 }
 
 // Index is the blind index of an identifier in the scope of org (zero org: of nobody):
 // HMAC-SHA-256(index key, parts joined by 0x00).
 func (k *Keyring) Index(org ID, parts ...string) Key {
-	return Key{Org: org, Hash: k.mac(func(h hash.Hash) {
-		for i, part := range parts {
-			if i > 0 {
-				h.Write([]byte{0})
-			}
-			h.Write([]byte(part))
+	m := k.macs.Get().(*mac)
+	m.text = m.text[:0]
+	for i, part := range parts {
+		if i > 0 {
+			m.text = append(m.text, 0)
 		}
-	})}
+		m.text = append(m.text, part...)
+	}
+	sum := m.of(m.text)
+	k.macs.Put(m)
+	return Key{Org: org, Hash: sum}
 }
 
 // Fingerprint is HMAC-SHA-256(index key, body), for "same id, other bytes".
 func (k *Keyring) Fingerprint(body []byte) Hash {
-	return k.mac(func(h hash.Hash) { h.Write(body) })
+	m := k.macs.Get().(*mac)
+	defer k.macs.Put(m)
+	return m.of(body)
 }
 
-func (k *Keyring) mac(write func(hash.Hash)) (sum Hash) {
-	h := k.macs.Get().(hash.Hash)
-	h.Reset()
-	write(h)
-	h.Sum(sum[:0])
-	k.macs.Put(h)
-	return sum
+// mac is one HMAC-SHA-256 under the index key, with room for the text of an identifier.
+type mac struct {
+	hash hash.Hash
+	text []byte
+	sum  Hash // here, because what is handed to an interface escapes
+}
+
+func (m *mac) of(text []byte) Hash {
+	m.hash.Reset()
+	m.hash.Write(text)
+	m.hash.Sum(m.sum[:0])
+	return m.sum
 }
 
 // ForPatient returns a patient's current key. ErrErased when it is gone.

@@ -77,6 +77,13 @@ type sample struct {
 	Failed    int
 	Elapsed   time.Duration
 	latencies []time.Duration
+
+	Process, Database time.Duration // of a processor, spent by the process that serves and by its database server
+}
+
+// each is the part of one request, microseconds.
+func (s sample) each(t time.Duration) float64 {
+	return float64(t.Microseconds()) / float64(max(s.Done, 1))
 }
 
 func (s sample) rate() float64 { return float64(s.Done) / s.Elapsed.Seconds() }

@@ -153,12 +153,16 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 		var ours, theirs sample
 		for round := range 2 {
 			run := fmt.Sprintf("s%d-%d", inFlight, round)
-			theirs = theirs.plus(saturate(ctx, b.target, run, inFlight, p.each/2))
-			ours = ours.plus(saturate(ctx, h.target, run, inFlight, p.each/2))
+			theirs = theirs.plus(db.costing(b, func() sample { return saturate(ctx, b.target, run, inFlight, p.each/2) }))
+			ours = ours.plus(db.costing(h, func() sample { return saturate(ctx, h.target, run, inFlight, p.each/2) }))
 		}
 		what := fmt.Sprintf("POST to 201, %d in flight", inFlight)
 		r.add(store, what, ours.rate(), "/s", theirs.rate())
 		r.add(store, what+", p99", ms(ours.quantile(0.99)), "ms", 0)
+		r.add(store, what+", processor", ours.each(ours.Process), "us", theirs.each(theirs.Process))
+		if db.server != nil {
+			r.add(store, what+", database's", ours.each(ours.Database), "us", theirs.each(theirs.Database))
+		}
 		if ours.Failed > 0 {
 			return fmt.Errorf("%s: %d requests failed", what, ours.Failed)
 		}
@@ -191,6 +195,20 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 	return nil
 }
 
+// costing runs a load and says what processor time it took in the process and in the database server.
+func (d databases) costing(p *process, load func() sample) sample {
+	database := func() time.Duration {
+		if d.server == nil {
+			return 0
+		}
+		return processorBelow(d.server.Pid())
+	}
+	process, store := processor(p.cmd.Process.Pid), database()
+	s := load()
+	s.Process, s.Database = processor(p.cmd.Process.Pid)-process, database()-store
+	return s
+}
+
 // settle lets the system write what it still holds of the loads before.
 func settle() { syscall.Sync() }
 
@@ -198,5 +216,6 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // plus joins two samples of the same load.
 func (s sample) plus(o sample) sample {
-	return sample{Done: s.Done + o.Done, Failed: s.Failed + o.Failed, Elapsed: s.Elapsed + o.Elapsed, latencies: append(s.latencies, o.latencies...)}
+	return sample{Done: s.Done + o.Done, Failed: s.Failed + o.Failed, Elapsed: s.Elapsed + o.Elapsed, latencies: append(s.latencies, o.latencies...),
+		Process: s.Process + o.Process, Database: s.Database + o.Database}
 }

@@ -97,6 +97,44 @@ func resident(pid int) int64 {
 	return 0
 }
 
+// processor is how long a process has computed so far. Zero when it is gone.
+func processor(pid int) time.Duration {
+	_, t := stat(pid)
+	return t
+}
+
+// processorBelow is the same of all children of a process together: of a database server, say.
+func processorBelow(pid int) (sum time.Duration) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if child, err := strconv.Atoi(e.Name()); err == nil {
+			if parent, t := stat(child); parent == pid {
+				sum += t
+			}
+		}
+	}
+	return sum
+}
+
+// stat reads /proc/PID/stat: the parent, and the time in user and system mode (proc(5); a tick is 10 ms).
+func stat(pid int) (parent int, computed time.Duration) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0
+	}
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // from field 3
+	if len(f) < 13 {
+		return 0, 0
+	}
+	parent, _ = strconv.Atoi(f[1])
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return parent, time.Duration(user+system) * 10 * time.Millisecond
+}
+
 func startBare(ctx context.Context, store, dsn string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

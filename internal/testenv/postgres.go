@@ -125,6 +125,9 @@ func (s *Server) await(ctx context.Context) error {
 	return errors.New("testenv: postgres did not answer in 30 s")
 }
 
+// Pid is of the server's first process; its backends are children of that one.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
 // DSN is the URL of a database on the server.
 func (s *Server) DSN(database string) string {
 	return "postgres://postgres@127.0.0.1:" + strconv.Itoa(s.port) + "/" + database + "?sslmode=disable"

@@ -14,8 +14,10 @@ const prescriptionColumns = `p.id, p.clinic, p.patient, p.record, p.status, p.ph
 
 const dispenseColumns = `d.pharmacy, d.hash, d.resource, d.prescription, d.claim, d.status, d.version`
 
-// Load returns what w names, in one round trip, and a second one when there are prescriptions whose
-// deliveries must be known. Its queries may see what another recorder commits in between: then the head
+// deliveredTo is what a prescription's pharmacies are read with.
+const deliveredTo = `, ARRAY (SELECT d.pharmacy FROM delivered d WHERE d.prescription = p.id)`
+
+// Load returns what w names, in one round trip. Its queries may see what another recorder commits in between: then the head
 // has moved, and what is decided of it cannot be committed. Lists of prescriptions are oldest first;
 // every map is there, though it may be empty. Prescriptions holds also those that found dispenses serve.
 func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
@@ -41,10 +43,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	l.waiting(w.Waiting)
 	l.linked(w.Linked)
 	l.therapies(w.Therapies)
-	if err := s.send(ctx, l.batch, "load"); err != nil {
-		return have, err
-	}
-	return have, s.delivered(ctx, &have)
+	return have, s.send(ctx, l.batch, "load")
 }
 
 // loader queues one query for each kind of thing that is wanted; each reads its rows into have.
@@ -84,7 +83,7 @@ func (l loader) identities(ks []ledger.Key) {
 		return
 	}
 	orgs, hashes := keys(ks)
-	l.ask(`SELECT `+prescriptionColumns+` FROM unnest($1::uuid[], $2::bytea[]) AS asked (org, hash)
+	l.ask(`SELECT `+prescriptionColumns+deliveredTo+` FROM unnest($1::uuid[], $2::bytea[]) AS asked (org, hash)
 	  JOIN prescription p ON p.clinic = asked.org AND p.identity = asked.hash`, func(rows pgx.Rows) error {
 		p, err := l.add(rows)
 		l.have.Identities[ledger.Key{Org: p.Clinic, Hash: p.Identity}] = p.ID
@@ -97,7 +96,7 @@ func (l loader) prescriptions(ids []ledger.ID) {
 	if len(ids) == 0 {
 		return
 	}
-	l.ask(`SELECT `+prescriptionColumns+` FROM prescription p WHERE p.id IN (
+	l.ask(`SELECT `+prescriptionColumns+deliveredTo+` FROM prescription p WHERE p.id IN (
 	    SELECT unnest($1::uuid[])
 	    UNION SELECT x.id FROM prescription x WHERE x.record = ANY ($1)
 	    UNION SELECT r.of FROM record r WHERE r.id = ANY ($1))`, func(rows pgx.Rows) error {
@@ -115,7 +114,7 @@ func (l loader) citations(ks []ledger.Key) {
 	    SELECT a.org, a.hash, d.prescription FROM asked a JOIN delivered d ON d.pharmacy = a.org AND d.identifier = a.hash
 	    UNION
 	    SELECT a.org, a.hash, d.prescription FROM asked a JOIN delivered d ON d.pharmacy = a.org AND d.local = a.hash)
-	  SELECT found.org, found.hash, `+prescriptionColumns+` FROM found JOIN prescription p ON p.id = found.prescription ORDER BY p.id`,
+	  SELECT found.org, found.hash, `+prescriptionColumns+deliveredTo+` FROM found JOIN prescription p ON p.id = found.prescription ORDER BY p.id`,
 		func(rows pgx.Rows) error {
 			var cited ledger.Key
 			p, err := l.add(rows, idInto{&cited.Org}, hashInto{&cited.Hash})
@@ -135,7 +134,7 @@ func (l loader) dispenses(ks []ledger.Key) {
 		l.have.Dispenses[d.Key] = d
 		return err
 	}, orgs, hashes)
-	l.ask(`SELECT `+prescriptionColumns+asked+`JOIN prescription p ON p.id = d.prescription`, func(rows pgx.Rows) error {
+	l.ask(`SELECT `+prescriptionColumns+deliveredTo+asked+`JOIN prescription p ON p.id = d.prescription`, func(rows pgx.Rows) error {
 		_, err := l.add(rows)
 		return err
 	}, orgs, hashes)
@@ -157,48 +156,35 @@ func (l loader) waiting(ids []ledger.ID) {
 	if len(ids) == 0 {
 		return
 	}
-	l.ask(`SELECT `+prescriptionColumns+` FROM prescription p WHERE p.patient = ANY ($1) AND p.pharmacy IS NULL ORDER BY p.id`, func(rows pgx.Rows) error {
+	l.ask(`SELECT `+prescriptionColumns+deliveredTo+` FROM prescription p WHERE p.patient = ANY ($1) AND p.pharmacy IS NULL ORDER BY p.id`, func(rows pgx.Rows) error {
 		p, err := l.add(rows)
 		l.have.Waiting[p.Patient] = append(l.have.Waiting[p.Patient], p.ID)
 		return err
 	}, uuids(ids))
 }
 
-// delivered asks for every prescription that was found. It is a statement of its own: a delivery that
-// is added in between belongs to a writer that has won already.
-func (s *Store) delivered(ctx context.Context, have *ledger.Have) error {
-	if len(have.Prescriptions) == 0 {
-		return nil
+// add scans a prescription after the columns in before, and the pharmacies that it was delivered to, and keeps both.
+func (l loader) add(rows pgx.Rows, before ...any) (p ledger.Prescription, err error) {
+	var pharmacies []pgtype.UUID
+	if err = rows.Scan(append(append(before, prescriptionInto(&p)...), &pharmacies)...); err != nil {
+		return p, err
 	}
-	found := make([]pgtype.UUID, 0, len(have.Prescriptions))
-	for p := range have.Prescriptions {
-		found = append(found, id(p))
+	l.have.Prescriptions[p.ID] = p
+	for _, pharmacy := range pharmacies {
+		l.have.Delivered[[2]ledger.ID{pharmacy.Bytes, p.ID}] = true
 	}
-	rows, err := s.pool.Query(ctx, `SELECT pharmacy, prescription FROM delivered WHERE prescription = ANY ($1)`, found)
-	pairs, err := collect(rows, err, func(r pgx.Rows) (pair [2]ledger.ID, err error) {
-		err = r.Scan(idInto{&pair[0]}, idInto{&pair[1]})
-		return pair, err
-	})
-	for _, pair := range pairs {
-		have.Delivered[pair] = true
-	}
-	return refuse(err, "load deliveries")
+	return p, nil
 }
 
-// add scans a prescription after the columns in before, and keeps it.
-func (l loader) add(rows pgx.Rows, before ...any) (ledger.Prescription, error) {
-	p, err := scanPrescription(rows, before...)
-	if err == nil {
-		l.have.Prescriptions[p.ID] = p
-	}
+func scanPrescription(row pgx.Row) (p ledger.Prescription, err error) {
+	err = row.Scan(prescriptionInto(&p)...)
 	return p, err
 }
 
-func scanPrescription(row pgx.Row, before ...any) (p ledger.Prescription, err error) {
-	err = row.Scan(append(before, idInto{&p.ID}, idInto{&p.Clinic}, idInto{&p.Patient}, idInto{&p.Record}, &p.Status,
+func prescriptionInto(p *ledger.Prescription) []any {
+	return []any{idInto{&p.ID}, idInto{&p.Clinic}, idInto{&p.Patient}, idInto{&p.Record}, &p.Status,
 		idInto{&p.Pharmacy}, idInto{&p.Holder}, &p.Claim, &p.FillsAllowed, &p.FillsDone, hashInto{&p.Identity}, hashInto{&p.Group},
-		timeInto{&p.DueAt}, &p.Version, &p.Therapy, &p.State)...)
-	return p, err
+		timeInto{&p.DueAt}, &p.Version, &p.Therapy, &p.State}
 }
 
 func scanDispense(row pgx.Row) (d ledger.Dispense, err error) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -20,6 +21,25 @@ func (q *statements) add(name, text string, params ...[]byte) {
 	*q = append(*q, statement{name, text, params})
 }
 
+// size is about what q takes on the wire, bytes.
+func (q statements) size() (n int) {
+	for _, s := range q {
+		n += 64 + len(s.name)
+		for _, p := range s.params {
+			n += 4 + len(p)
+		}
+	}
+	return n
+}
+
+// room is a message of nothing: it gives the connection's buffer the capacity for what follows, which is
+// else found by doubling from 1 kB for each commit.
+type room int
+
+func (r room) Frontend()                         {}
+func (r room) Decode([]byte) error               { return nil }
+func (r room) Encode(dst []byte) ([]byte, error) { return slices.Grow(dst, int(r)), nil }
+
 // binaryFormat says that every parameter is in binary form.
 func binaryFormat() []int16 { return []int16{1} }
 
@@ -37,6 +57,7 @@ func (d db) run(ctx context.Context, q statements, what string) error {
 		}
 	}
 	pipeline := conn.Conn().PgConn().StartPipeline(ctx)
+	conn.Conn().PgConn().Frontend().Send(room(q.size()))
 	for _, s := range q {
 		pipeline.SendQueryPrepared(s.name, s.params, binaryFormat(), nil)
 	}

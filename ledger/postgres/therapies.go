@@ -34,7 +34,7 @@ const (
 	    FROM found, LATERAL (SELECT * FROM prescription p WHERE p.id = found.id OFFSET 0) p
 	    WHERE p.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')
 	  )
-	  SELECT ` + prescriptionColumns + ` FROM ranked p WHERE p.nth <= $7 ORDER BY p.patient, p.nth`
+	  SELECT ` + prescriptionColumns + deliveredTo + ` FROM ranked p WHERE p.nth <= $7 ORDER BY p.patient, p.nth`
 )
 
 // therapies are those that a safety check compares with.

@@ -17,6 +17,9 @@ const (
 	markBegin = `,"mark":"`
 	markEnd   = `"}`
 	markSize  = len(markBegin) + 2*len(ledger.Hash{}) + len(markEnd)
+
+	markPlain   = "dosewire/prescription/v1\x00"
+	markTherapy = "dosewire/prescription/v2\x00"
 )
 
 // mark signs a row that is about to be written.
@@ -52,7 +55,12 @@ func Intact(k *ledger.Keyring, p ledger.Prescription) error {
 
 // markOf covers every column; texts are preceded by their length.
 func markOf(k *ledger.Keyring, p ledger.Prescription, state []byte) ledger.Hash {
-	b := make([]byte, 0, 6*16+2*32+6*8+len(p.Status)+len(state)+8)
+	space := markPlain
+	if p.Therapy != nil {
+		space = markTherapy
+	}
+	b := make([]byte, 0, len(space)+6*16+2*32+6*8+len(p.Status)+len(state)+1+len(p.Therapy))
+	b = append(b, space...)
 	for _, id := range []ledger.ID{p.ID, p.Clinic, p.Patient, p.Record, p.Pharmacy, p.Holder} {
 		b = append(b, id[:]...)
 	}
@@ -61,8 +69,8 @@ func markOf(k *ledger.Keyring, p ledger.Prescription, state []byte) ledger.Hash 
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	b = append(append(b, p.Status...), state...)
-	if p.Therapy == nil {
-		return k.Index(ledger.ID{}, "dosewire/prescription/v1", string(b)).Hash
+	if p.Therapy != nil {
+		b = append(append(b, 0), p.Therapy...)
 	}
-	return k.Index(ledger.ID{}, "dosewire/prescription/v2", string(b), string(p.Therapy)).Hash
+	return k.Fingerprint(b)
 }

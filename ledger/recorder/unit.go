@@ -3,7 +3,6 @@ package recorder
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
@@ -213,12 +212,20 @@ func (r *Recorder) identify(u *unit) {
 		u.refuse(fault.Of(fault.CodeResourceType).At("resourceType"))
 		return
 	}
-	fmt.Sscanf(u.message.Header.Get(streams.HeaderClaim), "%d", &u.claim) // absent or malformed: not stated
-	fmt.Sscanf(u.message.Header.Get(streams.HeaderMatch), "%d", &u.match)
+	u.claim, u.match = number(u.message, streams.HeaderClaim), number(u.message, streams.HeaderMatch)
 	u.about = parseID(u.message.Header.Get(streams.HeaderID))
 	u.conditions(r.deps.Keys)
 	u.named = u.id()
 	u.name = nameOf(r.deps.Keys, u)
+}
+
+// number is what a header states; 0 when it is absent or malformed.
+func number(m *streams.Message, header string) uint64 {
+	n, err := strconv.ParseUint(m.Header.Get(header), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (u *unit) decode() bool {
