@@ -41,7 +41,7 @@ func isParcel(subject, id string) bool {
 func pack(messages []Message) []byte {
 	n := 1
 	for _, m := range messages {
-		n += m.size() + 16
+		n += len(m.Subject) + m.size() + 32 // a little too much rather than moved once more
 	}
 	b := append(make([]byte, 0, n), parcelVersion)
 	for _, m := range messages {

@@ -31,7 +31,7 @@ func Reply(nc *nats.Conn, answers map[string]Answer) error {
 		}
 		g := groups[inbox]
 		if g == nil {
-			g = &array{}
+			g = &array{text: make([]byte, 0, min(len(answers)*(len(text)+32), replyBytes))}
 			groups[inbox] = g
 		}
 		if len(g.text)+len(text) > replyBytes {

@@ -107,6 +107,9 @@ func client(connections int) *http.Client {
 		MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true}}
 }
 
+// errBusy: the server says when to come again.
+var errBusy = errors.New("status 503")
+
 func post(ctx context.Context, c *http.Client, t target, key string, body []byte) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
 	if err != nil {
@@ -126,10 +129,13 @@ func post(ctx context.Context, c *http.Client, t target, key string, body []byte
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusCreated {
-		return fmt.Errorf("status %d", resp.StatusCode)
+	switch resp.StatusCode {
+	case http.StatusCreated:
+		return nil
+	case http.StatusServiceUnavailable:
+		return errBusy
 	}
-	return nil
+	return fmt.Errorf("status %d", resp.StatusCode)
 }
 
 // saturate posts with so many requests in flight for so long.

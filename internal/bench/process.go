@@ -241,7 +241,12 @@ func large(ctx context.Context, t target) error {
 			for i := range 4 {
 				id := fmt.Sprintf("large-%d-%d", w, i)
 				mine := bytes.Replace(body, []byte(`"large-0"`), []byte(`"`+id+`"`), 1)
-				if err := post(ctx, c, t, id, mine); err != nil {
+				err := post(ctx, c, t, id, mine)
+				for again := 0; errors.Is(err, errBusy) && again < 20; again++ {
+					time.Sleep(time.Second) // as Retry-After says
+					err = post(ctx, c, t, id, mine)
+				}
+				if err != nil {
 					errs[w] = fmt.Errorf("1 MiB message: %w", err)
 				}
 			}
