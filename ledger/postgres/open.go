@@ -174,7 +174,12 @@ func migrate(ctx context.Context, dsn string, scripts fs.FS, dir string) (err er
 		return fault.New(fault.Invalid, "postgres: the DSN cannot be read")
 	}
 	var conn *sql.DB = stdlib.OpenDB(*config.ConnConfig)
-	defer func() { err = errors.Join(err, refuse(conn.Close(), "close")) }()
+	defer func() {
+		if errors.Is(err, errRights) {
+			err = errRights.Wrap(fmt.Errorf("database %s: migrate as its owner, with CREATEROLE the first time: %w", config.ConnConfig.Database, err))
+		}
+		err = errors.Join(err, refuse(conn.Close(), "close"))
+	}()
 	sub, err := fs.Sub(scripts, dir)
 	if err != nil {
 		return errInternal.Wrap(err)
