@@ -16,8 +16,9 @@ export GOFLAGS ?= -trimpath
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-run: ## play a day between clinics, pharmacies and patients, then keep serving
-	go run ./cmd/dosewire demo
+# Not go run, which answers Ctrl-C with an error although the program ended well.
+run: build ## play a day between clinics, pharmacies and patients, then keep serving
+	exec dist/dosewire demo
 
 test: postgres ## run every test, with a real PostgreSQL and NATS
 	go test ./...

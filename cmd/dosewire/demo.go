@@ -13,6 +13,7 @@ import (
 
 	"github.com/dosewire/dosewire/adapters/all"
 	"github.com/dosewire/dosewire/internal/demo"
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/hub"
 	"github.com/dosewire/dosewire/internal/hub/admin"
 	"github.com/dosewire/dosewire/ledger/receipt"
@@ -42,9 +43,9 @@ exits 0 only if every step was seen to happen.`,
 
 func runDemo(cmd *cobra.Command, g *globals, once bool) (err error) {
 	if g.data == "" {
-		dir, err := os.MkdirTemp("", "dosewire-demo-")
-		if err != nil {
-			return fmt.Errorf("demo: %w", err)
+		dir, failed := os.MkdirTemp("", "dosewire-demo-")
+		if failed != nil {
+			return fmt.Errorf("demo: %w", failed)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		g.data = dir
@@ -102,6 +103,9 @@ func phonesOnLoopback(c *hub.Config) error {
 func play(ctx context.Context, w io.Writer, h *hub.Hub, c hub.Config, once bool) error {
 	fmt.Fprintf(w, "dosewire %s: embedded hub at %s, NATS at %s\n", version(), h.URL(), h.NATSURL())
 	result, err := demo.Run(ctx, operator{h, c.Notary.Policy}, w)
+	if fault.CodeOf(err) == fault.CodeIdentifierUse {
+		return usageError{fmt.Errorf("demo: it was played on %s before: give --data another folder, or go on there with dosewire serve --data %[1]s", c.Data)}
+	}
 	if err != nil {
 		return err
 	}

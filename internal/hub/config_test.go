@@ -67,6 +67,17 @@ func TestLoadDatabaseURL(t *testing.T) {
 	}
 }
 
+// A password that is not percent-encoded is a mistake in the configuration, and is not shown.
+func TestLoadRefusesAnUnreadableDSN(t *testing.T) {
+	_, err := Load("", []string{"DATABASE_URL=postgres://hub:s3 cr3t@db/records", "DOSEWIRE_STORE_KEYS_DSN=postgres://hub:p%zz@keys/keys"})
+	if err == nil || !strings.Contains(err.Error(), "store.dsn cannot be read") || !strings.Contains(err.Error(), "store.keysDSN cannot be read") {
+		t.Fatalf("%v, want both DSNs refused", err)
+	}
+	if strings.Contains(err.Error(), "cr3t") || strings.Contains(err.Error(), "zz") {
+		t.Errorf("the error shows a password: %v", err)
+	}
+}
+
 func TestLoadReportsAllMistakesAtOnce(t *testing.T) {
 	const secret = "s3cr3t"
 	path := write(t, `

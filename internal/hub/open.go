@@ -55,6 +55,7 @@ type databases struct {
 	keys    ledger.Generations
 	wrapper ledger.KeyWrapper
 	closers []io.Closer
+	rewrite bool // the hub's login may change what is recorded
 }
 
 func (d databases) close() (err error) {
@@ -170,6 +171,9 @@ func (d *databases) openPostgres(ctx context.Context, c Config) error {
 		return err
 	}
 	d.records, d.closers = store, append(d.closers, store)
+	if d.rewrite, err = store.MayRewrite(ctx); err != nil {
+		return err
+	}
 	keys, err := postgres.OpenKeys(ctx, postgres.Config{DSN: c.Store.KeysDSN})
 	if err != nil {
 		return err

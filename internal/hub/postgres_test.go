@@ -60,6 +60,16 @@ func TestHubOnPostgreSQL(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	}
+	log := &diaryLog{}
+	if h, err = New(t.Context(), c, Options{Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(t, h, log)(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if !strings.Contains(log.String(), "use a login in dosewire_hub") {
+		t.Errorf("the owner's login is not named:\n%s", log)
+	}
 	if v, err := VerifyStore(t.Context(), c, admin.Verification{}, nil); err != nil || v.Bad != nil {
 		t.Errorf("verify the closed store: %+v, %v", v, err)
 	}

@@ -101,6 +101,8 @@ func (v *validation) store(s Store) {
 	for name, dsn := range map[string]string{"dsn": s.DSN, "keysDSN": s.KeysDSN} {
 		ok := dsn == "" || strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 		v.check(ok, "store.%s is not a postgres:// URL", name)
+		_, err := url.Parse(dsn)
+		v.check(!ok || err == nil, "store.%s cannot be read: percent-encode what is special in user and password", name)
 	}
 }
 

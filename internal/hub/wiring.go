@@ -25,6 +25,9 @@ func (h *Hub) openDatabases(ctx context.Context) (err error) {
 	if h.databases, err = openStores(ctx, h.config); err != nil {
 		return err
 	}
+	if h.databases.rewrite {
+		h.log.WarnContext(ctx, "the login of store.dsn may change what is recorded: tampering is evident, not prevented; use a login in dosewire_hub")
+	}
 	if h.keys, err = h.openKeyring(ctx); err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ var ErrSchema = fault.New(fault.Unavailable, "postgres: the schema is not the on
 var (
 	errData        = fault.New(fault.Invalid, "postgres: the data breaks a constraint")
 	errUnavailable = fault.New(fault.Unavailable, "postgres: the database cannot be used now")
+	errLogin       = fault.New(fault.Unavailable, "postgres: the server refuses the login: see the user, its password and pg_hba.conf")
+	errNoDatabase  = fault.New(fault.Unavailable, "postgres: there is no such database")
+	errReadOnly    = fault.New(fault.Unavailable, "postgres: the database is read-only: a standby, or set so")
 	errRights      = fault.New(fault.Internal, "postgres: the role lacks a right")
 	errInternal    = fault.New(fault.Internal, "postgres: unexpected")
 )
@@ -53,10 +56,17 @@ func refuse(err error, what string) error {
 		return errRights.Wrap(cause)
 	case pg.Code == "42P01":
 		return ErrSchema.Wrap(cause)
+	// A failover, a restore or a changed password: an operator ends these, so they are waited for.
+	case pg.Code == "25006":
+		return errReadOnly.Wrap(cause)
+	case pg.Code == "3D000":
+		return errNoDatabase.Wrap(cause)
 	}
 	switch pg.Code[:2] {
 	case "22", "23":
 		return errData.Wrap(cause)
+	case "28":
+		return errLogin.Wrap(cause)
 	case "08", "53", "57", "58":
 		return errUnavailable.Wrap(cause)
 	}

@@ -116,6 +116,14 @@ func (d db) Close() error {
 	return nil
 }
 
+// MayRewrite tells whether the login may change or delete what is recorded: an owner or a superuser, not
+// a login in dosewire_hub.
+func (s *Store) MayRewrite(ctx context.Context) (may bool, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT bool_or(has_table_privilege(name, 'UPDATE, DELETE, TRUNCATE'))
+		FROM unnest('{ledger, record, statement, access}'::text[]) name`).Scan(&may)
+	return may, refuse(err, "read the login's rights")
+}
+
 func (d db) checkSchema(ctx context.Context, scripts fs.FS, dir string) error {
 	var have int64
 	err := d.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
@@ -174,7 +182,12 @@ func migrate(ctx context.Context, dsn string, scripts fs.FS, dir string) (err er
 		return fault.New(fault.Invalid, "postgres: the DSN cannot be read")
 	}
 	var conn *sql.DB = stdlib.OpenDB(*config.ConnConfig)
-	defer func() { err = errors.Join(err, refuse(conn.Close(), "close")) }()
+	defer func() {
+		if errors.Is(err, errRights) {
+			err = errRights.Wrap(fmt.Errorf("database %s: migrate as its owner, with CREATEROLE the first time: %w", config.ConnConfig.Database, err))
+		}
+		err = errors.Join(err, refuse(conn.Close(), "close"))
+	}()
 	sub, err := fs.Sub(scripts, dir)
 	if err != nil {
 		return errInternal.Wrap(err)

@@ -56,6 +56,16 @@ func TestHubCannotRewriteHistory(t *testing.T) {
 			demand(sql)
 		}
 	}
+	for login, want := range map[string]bool{"postgres@": true, "hub_login@": false} {
+		s, err := Open(t.Context(), Config{DSN: strings.Replace(dsn, "postgres@", login, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if may, err := s.MayRewrite(t.Context()); err != nil || may != want {
+			t.Errorf("%s may rewrite: %v %v, want %v", login, may, err, want)
+		}
+		s.Close()
+	}
 	for _, sql := range []string{`SET session_replication_role = replica`, `DELETE FROM head`, `TRUNCATE head`, `ALTER TABLE head DISABLE TRIGGER ALL`,
 		`CREATE OR REPLACE FUNCTION dosewire_insert_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`, `SET ROLE postgres`} {
 		demand(sql)
