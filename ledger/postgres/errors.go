@@ -19,6 +19,7 @@ var (
 	errData        = fault.New(fault.Invalid, "postgres: the data breaks a constraint")
 	errUnavailable = fault.New(fault.Unavailable, "postgres: the database cannot be used now")
 	errRights      = fault.New(fault.Internal, "postgres: the role lacks a right")
+	errIntents     = fault.New(fault.Tampered, "postgres: an organisation's intents are not what was written")
 	errInternal    = fault.New(fault.Internal, "postgres: unexpected")
 )
 
