@@ -123,6 +123,22 @@ func (p *Publisher) attempt(ctx context.Context, l *lane, m Message, enough <-ch
 	}
 }
 
+// Waiting is the header of the wake that waits under a subject of PUSH, nil when none does.
+func (p *Publisher) Waiting(ctx context.Context, subject string) (nats.Header, error) {
+	s, err := p.entrances.js.Stream(ctx, Push)
+	if err != nil {
+		return nil, wrap(err, "find %s", Push)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, wrap(err, "waiting wake")
+	}
+	return m.Header, nil
+}
+
 // address sends a wake through PUSH's entrance.
 func (p *Publisher) address(ctx context.Context, subject string) (string, error) {
 	if !strings.HasPrefix(subject, "push.") {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/dosewire/dosewire/fhir/rx"
 	"github.com/dosewire/dosewire/ledger"
@@ -67,12 +69,14 @@ func TestInABrowser(t *testing.T) {
 func TestNoPageIsWiderThanThePhone(t *testing.T) {
 	h := newHousehold(t)
 	coded := h.withCode()
+	long := h.issue(h.clinic, h.ada, h.clock.Add(-time.Minute), "rx-long", order("rx-long", strings.Repeat("hydroxyethylamylopectin", 3), "", "20", 0),
+		rx.State{Phase: rx.Ready, FillsAllowed: 1, Pharmacy: h.hill.String()}, "ready")
 	s := h.serve()
 	b := startChromium(t)
 	b.open(s.URL + "/inbox/s/" + h.invite(h.ada))
 	b.click("form button", "/inbox/")
 	for _, width := range []int{320, 390, 1280} { // 320 px is a desktop at 400 % (WCAG 1.4.10)
-		for _, path := range []string{"/inbox/", "/inbox/p/" + h.collect.String(), "/inbox/p/" + h.choose.String(), "/inbox/p/" + h.choose.String() + "/code", "/inbox/p/" + coded.String() + "/code", "/inbox/s/x", "/inbox/none"} {
+		for _, path := range []string{"/inbox/", "/inbox/p/" + h.collect.String(), "/inbox/p/" + long.String(), "/inbox/p/" + h.choose.String(), "/inbox/p/" + h.choose.String() + "/code", "/inbox/p/" + coded.String() + "/code", "/inbox/s/x", "/inbox/none"} {
 			b.screen(width, 844, 1, "light")
 			b.open(s.URL + path)
 			var wide int

@@ -28,7 +28,7 @@ func TestJoinAndPart(t *testing.T) {
 	c := h.client(h.serve()).signIn(h.world, h.ada)
 	link := h.invite(there)
 	_, page := c.get("/inbox/s/" + link)
-	wantText(t, page, "Add your prescriptions from Northgate Heart Clinic?", "with Harbour Family Practice", "No organisation is told",
+	wantText(t, page, "Add your prescriptions from Northgate Heart Clinic?", "with Harbour Family Practice", "No organisation is told", "told that there is another: not which one",
 		`action="/inbox/join"`, link, `action="/inbox/s"`, link)
 	if strings.Contains(page, "Bisoprolol") || strings.Contains(page, "Novak") || len(h.sent) > 0 {
 		t.Error("the question tells, or does, too much")

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/dosewire/dosewire/fhir/safety"
 )
@@ -41,7 +42,7 @@ func (a *app) safetyOf(p prescription, body []byte) (w safetyWords) {
 func doublesWords(l safety.Looked) string {
 	switch {
 	case l.Checked():
-		return "We compared this medicine with your other prescriptions from this clinic, by exact code only. Medicines from elsewhere were not compared."
+		return "We compared this medicine with your other prescriptions from this clinic, and from any that you had added to this inbox, by " + byWords(l) + " only. Medicines from elsewhere were not compared."
 	case slices.Contains(l.Not, safety.Failed):
 		return "Whether you already have the same medicine was not checked, because something went wrong here."
 	}
@@ -51,7 +52,7 @@ func doublesWords(l safety.Looked) string {
 func allergyWords(l safety.Looked) string {
 	switch {
 	case l.Checked():
-		return "We compared it with the allergies that your clinic sent with it, by exact code only."
+		return "We compared it with the allergies that your clinic sent with it, by " + byWords(l) + " only."
 	case slices.Contains(l.Not, safety.Failed):
 		return "Allergies were not checked, because something went wrong here."
 	case slices.Contains(l.Not, safety.NoneStated):
@@ -60,4 +61,23 @@ func allergyWords(l safety.Looked) string {
 		return "Allergies were not checked, because they were sent as plain text."
 	}
 	return "Allergies were not checked, because the medicine was sent as plain text."
+}
+
+// byWords are what was compared: "exact code, active ingredient and kind of medicine".
+func byWords(l safety.Looked) string {
+	var by []string
+	for _, b := range l.By {
+		switch b {
+		case safety.Code:
+			by = append(by, "exact code")
+		case safety.Ingredient:
+			by = append(by, "active ingredient")
+		case safety.Class:
+			by = append(by, "kind of medicine")
+		}
+	}
+	if last := len(by) - 1; last > 0 {
+		return strings.Join(by[:last], ", ") + " and " + by[last]
+	}
+	return strings.Join(by, "")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dosewire/dosewire/fhir/rx"
+	"github.com/dosewire/dosewire/fhir/safety"
 )
 
 // TestWhatWasChecked: the patient reads what was compared, and that nothing was where nothing was.
@@ -21,8 +22,8 @@ func TestWhatWasChecked(t *testing.T) {
 		want, not  []string
 	}{
 		"text":      {plain, "", rx.Ready, []string{"same medicine was not checked, because this one was sent as plain text", "Allergies were not checked, because none were sent"}, []string{"Please ask"}},
-		"code":      {strings.Replace(plain, text, coded, 1), "", rx.Ready, []string{"compared this medicine", "Allergies were not checked, because none were sent"}, nil},
-		"allergies": {allergic, "", rx.Ready, []string{"compared this medicine", "We compared it with the allergies"}, []string{"not checked"}},
+		"code":      {strings.Replace(plain, text, coded, 1), "", rx.Ready, []string{"compared this medicine", "any that you had added to this inbox, by exact code only.", "Allergies were not checked, because none were sent"}, nil},
+		"allergies": {allergic, "", rx.Ready, []string{"compared this medicine", "We compared it with the allergies that your clinic sent with it, by exact code only."}, []string{"not checked"}},
 		"found":     {allergic, `,"therapy":{"f":["00"]}`, rx.Ready, []string{"Please ask", "Ask your pharmacist"}, nil},
 		"failed":    {allergic, `,"therapy":{"x":true}`, rx.Ready, []string{"something went wrong here"}, []string{"compared"}},
 		"over":      {plain, "", rx.Completed, nil, []string{"What was checked"}},
@@ -41,5 +42,17 @@ func TestWhatWasChecked(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestByWords(t *testing.T) {
+	for want, by := range map[string][]safety.Basis{
+		"active ingredient":                                  {safety.Ingredient},
+		"exact code and kind of medicine":                    {safety.Code, safety.Class},
+		"exact code, active ingredient and kind of medicine": {safety.Code, safety.Ingredient, safety.Class},
+	} {
+		if got := byWords(safety.Looked{By: by}); got != want {
+			t.Errorf("%v: %q", by, got)
+		}
 	}
 }

@@ -5,7 +5,8 @@
 //     phone fetches the rest from the inbox after sign-in.
 //   - At least once while the push service is reachable: a wake stays in its stream until a push
 //     service has taken it, the device has ended, or it is three days old. The stream keeps the newest
-//     wake of a device only, and topic and tag make several wakes one notification.
+//     wake of a device only, which is urgent if the one that it replaced was; topic and tag make several
+//     wakes one notification.
 //   - A patient's quiet hours hold a wake back until they end, unless it says that a medicine must not be
 //     collected or waited for any more.
 //   - A device ends only by the push service's own word (404, 410), by an endpoint that may not be

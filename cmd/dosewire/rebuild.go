@@ -31,8 +31,8 @@ memory of messages. Erased patients are not in it, nor wrong collect codes that 
 quarantine is kept.
 
 --check compares the result with the tables of the database, row by row and column by column, and
-names the first difference. --into writes every row as a line of JSON; there is no clinical content
-in it, but there are ids of patients.
+names the first difference. --into writes every row as a line of JSON into a new file, which stays
+only if every record could be decided; there is no clinical content in it, but there are ids of patients.
 
 It opens both databases and needs the deployment key. It changes nothing, and a hub may run
 meanwhile. "dosewire verify" judges the records themselves and needs no key.
@@ -44,7 +44,7 @@ was.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd, g) },
 	}
 	c.Flags().BoolVar(&f.check, "check", false, "compare with the tables of the database")
-	c.Flags().StringVar(&f.into, "into", "", "write the rows into this `file`")
+	c.Flags().StringVar(&f.into, "into", "", "write the rows into this new `file`")
 	return c
 }
 
@@ -62,12 +62,19 @@ func (f *rebuildFlags) run(cmd *cobra.Command, g *globals) (err error) {
 		return err
 	}
 	how := hub.Rebuilding{Check: f.check}
+	whole := false
 	if f.into != "" {
-		file, opening := os.OpenFile(f.into, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		// A file that is there is never replaced: it may be the very database that is read.
+		file, opening := os.OpenFile(f.into, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 		if opening != nil {
-			return usageError{opening}
+			return usageError{fmt.Errorf("--into: %w", opening)}
 		}
-		defer func() { err = errors.Join(err, file.Close()) }()
+		defer func() {
+			err = errors.Join(err, file.Close())
+			if !whole {
+				err = errors.Join(err, os.Remove(f.into))
+			}
+		}()
 		how.Into = file
 	}
 	bar := newProgress(cmd.ErrOrStderr(), g.json)
@@ -78,6 +85,7 @@ func (f *rebuildFlags) run(cmd *cobra.Command, g *globals) (err error) {
 		return err
 	}
 	took := time.Since(began)
+	whole = v.Bad == nil
 	switch {
 	case v.Bad != nil:
 		err = fault.New(fault.Tampered, fmt.Sprintf("entry %d: %s", v.Bad.Entry, v.Bad.Reason))

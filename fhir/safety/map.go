@@ -19,8 +19,8 @@ type Map struct {
 	sum     string
 }
 
-// maxMap bounds the file, bytes.
-const maxMap = 256 << 20
+// MaxMap bounds the file, bytes.
+const MaxMap = 256 << 20
 
 // Mistakes in a map, of kind Invalid.
 var (
@@ -51,7 +51,7 @@ type conceptMap struct {
 // equivalent, wider or subsumes it; a target that is narrower or specializes belongs to the class of its
 // source. What else a map may say (related to, inexact, unmatched, disjoint) makes no class.
 func ParseMap(text []byte) (*Map, error) {
-	if len(text) > maxMap {
+	if len(text) > MaxMap {
 		return nil, ErrMapSize
 	}
 	var from conceptMap

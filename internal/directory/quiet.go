@@ -30,7 +30,8 @@ func (q Quiet) parse() (from, until time.Duration, zone *time.Location, err erro
 	a, err1 := time.Parse("15:04", q.From)
 	b, err2 := time.Parse("15:04", q.Until)
 	zone, err3 := time.LoadLocation(q.Zone)
-	if err1 != nil || err2 != nil || err3 != nil || len(q.Zone) > 64 || a.Equal(b) {
+	here := q.Zone == "" || q.Zone == "Local" // to time.LoadLocation these are UTC and the hub's own zone, never a patient's
+	if here || err1 != nil || err2 != nil || err3 != nil || len(q.Zone) > 64 || a.Equal(b) {
 		return 0, 0, nil, ErrQuiet
 	}
 	clock := func(t time.Time) time.Duration {

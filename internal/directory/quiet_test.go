@@ -34,7 +34,8 @@ func TestQuiet(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, q := range []Quiet{{From: "22", Until: "07:00", Zone: "UTC"}, {From: "22:00", Until: "22:00", Zone: "UTC"}, {From: "22:00", Until: "07:00", Zone: "Nowhere/None"}, {Zone: "UTC"}} {
+	for _, q := range []Quiet{{From: "22", Until: "07:00", Zone: "UTC"}, {From: "22:00", Until: "22:00", Zone: "UTC"}, {From: "22:00", Until: "07:00", Zone: "Nowhere/None"}, {Zone: "UTC"},
+		{From: "22:00", Until: "07:00"}, {From: "22:00", Until: "07:00", Zone: "Local"}} {
 		if err := q.Check(); !errors.Is(err, ErrQuiet) || q.Left(time.Now()) != 0 {
 			t.Errorf("%v: %v", q, err)
 		}

@@ -1,12 +1,14 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/dosewire/dosewire/fhir/safety"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/hub/admin"
 )
@@ -90,10 +92,14 @@ func TestSafetyMapMistakes(t *testing.T) {
 	if err := os.WriteFile(bad, []byte(`{"resourceType":"ValueSet"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{bad: "ConceptMap", bad + ".absent": "cannot be read"} {
+	large := filepath.Join(t.TempDir(), "large.json")
+	if err := errors.Join(os.WriteFile(large, nil, 0o600), os.Truncate(large, safety.MaxMap+1)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{bad: "ConceptMap", bad + ".absent": "cannot be read", os.DevNull: "cannot be read", large: "256 MiB"} {
 		config := lab(t)
 		config.Safety.Map = path
-		err := config.Validate()
+		_, err := New(t.Context(), config, Options{})
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "safety.map") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}

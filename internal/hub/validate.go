@@ -43,7 +43,7 @@ func (c Config) Validate() error {
 	if _, err := c.FHIR.load(); err != nil {
 		v.errs = append(v.errs, err)
 	}
-	if _, err := c.Safety.load(); err != nil {
+	if err := c.Safety.present(); err != nil {
 		v.errs = append(v.errs, err)
 	}
 	v.retention(c.Retention)

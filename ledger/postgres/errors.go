@@ -22,6 +22,7 @@ var (
 	errNoDatabase  = fault.New(fault.Unavailable, "postgres: there is no such database")
 	errReadOnly    = fault.New(fault.Unavailable, "postgres: the database is read-only: a standby, or set so")
 	errRights      = fault.New(fault.Internal, "postgres: the role lacks a right")
+	errIntents     = fault.New(fault.Tampered, "postgres: an organisation's intents are not what was written")
 	errInternal    = fault.New(fault.Internal, "postgres: unexpected")
 )
 

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
 	"github.com/jackc/pgx/v5"
@@ -283,7 +282,7 @@ func scanOrganization(r pgx.Rows) (o ledger.Organization, err error) {
 		o.Identifiers = append(o.Identifiers, ledger.Identifier{System: systems[i], Value: values[i]})
 	}
 	if o.Intents, err = readList[string](intents); err != nil {
-		return o, fmt.Errorf("intents: %w", err)
+		return o, errIntents
 	}
 	return o, nil
 }

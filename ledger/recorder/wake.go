@@ -107,7 +107,15 @@ func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 			continue
 		}
 		m := streams.Message{ID: "w." + newID(nil).String(), Subject: streams.PushSubject(d.Transport, d.ID.String())}
-		if urgent[d.Patient] {
+		late := false // the wake that this one replaces was urgent, and no push service has taken it yet
+		if !urgent[d.Patient] {
+			waiting, err := a.wakes.Waiting(ctx, m.Subject)
+			if err != nil {
+				return fmt.Errorf("recorder: wake: %w", err)
+			}
+			late = waiting.Get(streams.HeaderUrgent) != ""
+		}
+		if urgent[d.Patient] || late {
 			m.Header = nats.Header{streams.HeaderUrgent: {"1"}}
 		}
 		if err := a.wakes.Publish(ctx, m); err != nil {

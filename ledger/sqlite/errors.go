@@ -22,6 +22,7 @@ var (
 	errData        = fault.New(fault.Invalid, "sqlite: the data breaks a constraint")
 	errUnavailable = fault.New(fault.Unavailable, "sqlite: the database cannot be used now")
 	errCorrupt     = fault.New(fault.Tampered, "sqlite: the file is damaged")
+	errIntents     = fault.New(fault.Tampered, "sqlite: an organisation's intents are not what was written")
 	errInternal    = fault.New(fault.Internal, "sqlite: unexpected")
 )
 

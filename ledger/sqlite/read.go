@@ -164,10 +164,12 @@ func organizations(ctx context.Context, tx *sql.Tx) (orgs []ledger.Organization,
 		if err := rows.Scan(&o.ID, &o.Kind, &o.Name, &o.Sandbox, &o.Disabled, &intents, &o.Signature, &o.Anchors); err != nil {
 			return err
 		}
-		o.Intents, err = readList[string](intents)
+		if o.Intents, err = readList[string](intents); err != nil {
+			return errIntents
+		}
 		at[o.ID] = len(orgs)
 		orgs = append(orgs, o)
-		return err
+		return nil
 	}, `SELECT id, kind, name, sandbox, disabled, intents, signature, anchors FROM organization ORDER BY id`)
 	if err != nil {
 		return nil, err
@@ -180,8 +182,9 @@ func organizations(ctx context.Context, tx *sql.Tx) (orgs []ledger.Organization,
 		if err := rows.Scan(&org, &d.System, &d.Value); err != nil {
 			return err
 		}
-		o := &orgs[at[org]] // a foreign key says that it is there
-		o.Identifiers = append(o.Identifiers, d)
+		if i, ok := at[org]; ok { // somebody who turned the foreign key off routes nothing to another
+			orgs[i].Identifiers = append(orgs[i].Identifiers, d)
+		}
 		return nil
 	}, `SELECT org, system, value FROM organization_identifier ORDER BY org, position`)
 	return orgs, err

@@ -267,3 +267,20 @@ func (g growing) Head(ctx context.Context) (ledger.Head, error) {
 }
 
 func BenchmarkVerify(b *testing.B) { ledgertest.BenchmarkVerify(b, open(b)) }
+
+// TestDirectoryTampering: the identifier of nobody routes to nobody, least of all to the first organisation, and
+// intents that are no list are not what was written.
+func TestDirectoryTampering(t *testing.T) {
+	s := open(t)
+	c := owner(t, s)
+	must(t, c, "INSERT INTO organization (id, kind, name, sandbox, disabled, signature, anchors) VALUES (zeroblob(16), 'pharmacy', 'First', 0, 0, '', '')")
+	must(t, c, "INSERT INTO organization_identifier (system, value, org, position) VALUES ('urn:a', '1', randomblob(16), 0)")
+	orgs, _, err := s.Directory(t.Context())
+	if err != nil || len(orgs) != 1 || len(orgs[0].Identifiers) != 0 {
+		t.Errorf("an identifier of nobody: %v %v", orgs, err)
+	}
+	must(t, c, "UPDATE organization SET intents = 'x'")
+	if _, _, err = s.Directory(t.Context()); fault.KindOf(err) != fault.Tampered {
+		t.Errorf("intents that are no list: %v", err)
+	}
+}
