@@ -20,7 +20,7 @@ func Complete(d *Document, r Request) []Issue {
 	if s.drug(q, home) == "" {
 		c.add("error", fault.CodeIncomplete, ".medication")
 	}
-	if value := decimalOf(q.get("dispenseRequest", "quantity", "value")); value != nil && value.Sign() <= 0 {
+	if none(q.get("dispenseRequest", "quantity")) {
 		c.add("error", fault.CodeValue, ".dispenseRequest.quantity.value") // no right to a medicine
 	}
 	if !dosed(q.member("dosageInstruction")) {

@@ -244,3 +244,23 @@ func TestAmendedToControlled(t *testing.T) {
 	}
 	h.verify()
 }
+
+// TestAmountsThatAreNone: a hand-over of nothing is refused and uses up no fill; one beyond all counting is
+// more than the fill.
+func TestAmountsThatAreNone(t *testing.T) {
+	h := open(t)
+	rx := h.send(h.clinic, "m1", with(order("A-1", oldBridgeNPI, "Amoxicillin"), `"dispenseRequest":{`, `"dispenseRequest":{"quantity":{"value":20,`+tablet+`},`)).Resources[0].Rx
+	given := func(status, n string) streams.Answer {
+		body := with(dispense("D-"+n, status, rx), `"medicationCodeableConcept"`, `"quantity":{"value":`+n+`,`+tablet+`},"medicationCodeableConcept"`)
+		return h.send(h.oldBridge, status+n, body)
+	}
+	for _, n := range []string{"0", "-5", "0.0"} {
+		if a := given("completed", n); a.Status != 422 || a.Code != string(fault.CodeValue) {
+			t.Errorf("%s: %+v", n, a)
+		}
+	}
+	if a := given("completed", "1e30"); a.Status != 201 || a.Resources[0].State != "completed" || !strings.Contains(string(a.Issues), "over-amount") {
+		t.Errorf("1e30: %+v %s", a, a.Issues)
+	}
+	h.verify()
+}
