@@ -45,6 +45,7 @@ func (d *step) write() {
 	if d.RecordOnly {
 		d.Pharmacy, d.Code, d.CodeTries = "", "", 0
 	}
+	d.Named = d.Pharmacy
 	d.ExpiryWarned = d.expiryStage() // who has just got it need not be told that it ends soon
 }
 
@@ -55,15 +56,15 @@ func amend(d *step) {
 		fixed(d)
 		return
 	}
-	old := d.Pharmacy
+	old, named := d.Pharmacy, d.Named
 	d.write()
 	d.OnHold = false // it is active, says the clinic
 	switch {
 	case d.RecordOnly:
 		d.answer.Code = fault.CodeNotRouted
 		d.tell(old, fault.CodeControlled)
-	case d.Pharmacy == "", d.declinedBy(d.Pharmacy):
-		d.Pharmacy = old
+	case d.Pharmacy == "", d.declinedBy(d.Pharmacy), d.Pharmacy == named && !d.Directed:
+		d.Pharmacy = old // no new word of the pharmacy: it stays where the patient took it
 	case d.Pharmacy != old:
 		d.tell(old, fault.CodeHeldByOther)
 	}

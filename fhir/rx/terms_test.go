@@ -269,6 +269,16 @@ func routes() map[string]story {
 			{say(Event{Kind: Amend, Org: "clinic", FillsAllowed: 2, Frozen: "g", ValidTo: at(year)}), "ready: offer a, wake amended"},
 			{md("a", "x", "preparation"), accepted},
 		},
+		"amended after the patient took it elsewhere": {
+			{issue(nil), issued},
+			{nominateTo("b"), "ready: tell a RX_HELD_BY_OTHER, offer b, wake issued"},
+			{say(amended("g")), "ready: offer b, wake amended"},
+			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "a", FillsAllowed: 2, Frozen: "h", ValidTo: at(year), Directed: true}), "ready: tell b RX_HELD_BY_OTHER, offer a, wake amended"},
+		},
+		"amended out of what is recorded only": {
+			{issue(func(e *Event) { e.RecordOnly = true }), "ready RX_RECORD_ONLY: wake issued"},
+			{say(amended("g")), "ready: offer a, wake amended"},
+		},
 		"amended after it was declined": {
 			{issue(nil), issued},
 			{md("a", "x", "declined"), "ready: forward clinic, wake refused"},
