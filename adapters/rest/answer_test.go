@@ -258,7 +258,7 @@ func TestStatedClaim(t *testing.T) {
 		status       int
 	}{
 		{"", "", 201}, {"Rx-Claim: 7", "7", 201}, {`If-Match: W/"7"`, "7", 201}, {`If-Match: "7"`, "7", 201},
-		{"Rx-Claim: seven", "", 400}, {"Rx-Claim: 0", "", 400}, {"If-Match: *", "", 400},
+		{"Rx-Claim: seven", "", 422}, {"Rx-Claim: 0", "", 422}, {"If-Match: *", "", 422},
 	} {
 		w := world(t)
 		var headers []string

@@ -117,7 +117,7 @@ func statedClaim(r *http.Request, role auth.Role) (string, error) {
 		return "", nil
 	}
 	if n, err := strconv.ParseUint(claim, 10, 63); err != nil || n == 0 {
-		return "", fault.Of(fault.CodeParameter).At("header " + name)
+		return "", fault.Of(fault.CodeValue).At("header " + name)
 	}
 	return claim, nil
 }

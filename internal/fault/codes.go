@@ -173,7 +173,7 @@ func Codes() []Entry {
 		{CodeStructure, Invalid, 422, "structure", "An element has the wrong JSON form.", "Mend the element named in expression.", false},
 		{CodeUnknown, Invalid, 422, "structure", "There is no such element in FHIR R4.", "Remove or rename the element at this line and column of the one in expression; names are case-sensitive. A name that FHIR does not have is never repeated.", false},
 		{CodeRequired, Invalid, 422, "required", "A required element is absent.", "Add the element named in expression.", false},
-		{CodeValue, Invalid, 422, "value", "A value does not have the form that its type demands.", "Mend the element named in expression.", false},
+		{CodeValue, Invalid, 422, "value", "A value does not have the form that its type demands.", "Mend the element, header or query parameter named in expression.", false},
 		{CodeCode, Invalid, 422, "code-invalid", "A code is not in its required value set.", "Use a code of the value set.", false},
 		{CodeInvariant, Invalid, 422, "invariant", "A rule of the FHIR specification is broken.", "Mend the element named in expression.", false},
 		{CodeModifier, Invalid, 422, "not-supported", "A modifierExtension is present that the hub does not understand.", "Remove it, or ask the operator to have it understood.", false},
@@ -185,7 +185,7 @@ func Codes() []Entry {
 
 		{CodeNoMessageID, Invalid, 400, "required", "Nothing identifies this message.", "Send Idempotency-Key (REST), Nats-Msg-Id (NATS), MessageHeader.id, Bundle.identifier or a business identifier.", false},
 		{CodeMessageID, Invalid, 400, "value", "The message id does not begin with the sender's organisation id, or is too long.", "Use <organisation id>.<your id>, at most 256 bytes.", false},
-		{CodeParameter, Invalid, 400, "value", "A header or the query is malformed, or holds a word that is not known.", "Mend the header or query named in expression.", false},
+		{CodeParameter, Invalid, 400, "value", "The query is malformed, or a header holds a word that is not known.", "Mend the header or query named in expression.", false},
 		{CodeIDReused, Conflict, 409, "duplicate", "The id was used before with other content.", "Use a new id for new content.", false},
 		{CodeNoIdentity, Invalid, 422, "required", "The prescription or dispense has neither one business identifier nor an id.", "Give exactly one identifier, or mark one with use=official.", false},
 		{CodeNoPatient, Invalid, 422, "required", "The patient cannot be found in the message or among those this organisation sent before.", "Include the Patient, or give subject.identifier.", false},
