@@ -285,6 +285,8 @@ func routes() map[string]story {
 			{say(amended("g")), "ready: wake amended"}, // it may not claim: the patient chooses another
 			{nominateTo("b"), "ready: offer b, wake issued"},
 			{say(amended("h")), "ready: offer b, wake amended"},
+			{md("b", "y", "declined"), "ready: forward clinic, wake refused"},
+			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "b", FillsAllowed: 2, Frozen: "i", ValidTo: at(year)}), "ready: wake amended"},
 		},
 		"amended to what is recorded only": {
 			{issue(nil), issued},
