@@ -13,8 +13,11 @@ type Amount struct {
 	Unit       string
 }
 
-// amountOf reads a Quantity. One with a comparator, without a coded unit, below or at zero, finer than a
-// millionth or beyond 2^60 millionths says nothing.
+// most is the largest amount that is told from others: whatever is beyond it is as much.
+const most = 1 << 60
+
+// amountOf reads a Quantity. One with a comparator, without a coded unit, below or at zero or finer than a
+// millionth says nothing.
 func amountOf(q element) Amount {
 	code := q.member("code").text()
 	value := decimalOf(q.member("value"))
@@ -22,10 +25,20 @@ func amountOf(q element) Amount {
 		return Amount{}
 	}
 	value.Mul(value, big.NewRat(1_000_000, 1))
-	if !value.IsInt() || value.Num().BitLen() > 60 {
+	if !value.IsInt() {
 		return Amount{}
 	}
-	return Amount{value.Num().Int64(), q.member("system").text() + "|" + code}
+	unit := q.member("system").text() + "|" + code
+	if value.Num().BitLen() > 60 {
+		return Amount{most, unit}
+	}
+	return Amount{value.Num().Int64(), unit}
+}
+
+// none reports a Quantity of zero or less.
+func none(q element) bool {
+	value := decimalOf(q.member("value"))
+	return value != nil && value.Sign() <= 0
 }
 
 // durationOf reads a Duration in UCUM time units, 0 if it is none. A month has 30 days, a year 365.

@@ -62,9 +62,10 @@ func moment(text string) (at time.Time, ok bool) {
 	return at, err == nil
 }
 
-// decimalOf reads a FHIR decimal exactly; nil when it is none.
+// decimalOf reads a FHIR decimal exactly; nil when it is none, or none that is taken: an exponent of six
+// digits would take milliseconds to write out.
 func decimalOf(e element) *big.Rat {
-	if e.kind() != number || len(e.raw()) > 64 {
+	if e.kind() != number || !decimal(e.raw()) {
 		return nil
 	}
 	r, ok := new(big.Rat).SetString(string(e.raw()))

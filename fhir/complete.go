@@ -20,7 +20,7 @@ func Complete(d *Document, r Request) []Issue {
 	if s.drug(q, home) == "" {
 		c.add("error", fault.CodeIncomplete, ".medication")
 	}
-	if value := decimalOf(q.get("dispenseRequest", "quantity", "value")); value != nil && value.Sign() <= 0 {
+	if none(q.get("dispenseRequest", "quantity")) {
 		c.add("error", fault.CodeValue, ".dispenseRequest.quantity.value") // no right to a medicine
 	}
 	if !dosed(q.member("dosageInstruction")) {
@@ -88,10 +88,12 @@ func dosed(list element) bool {
 }
 
 // references remarks on each literal reference of the request that leads out of the message. What
-// must be inside is judged above; the rest may well be known to the pharmacy from elsewhere.
+// must be inside is judged above; the rest may well be known to the pharmacy from elsewhere. Where
+// priorPrescription leads to is known to the hub alone.
 func (c *completeness) references(q element) {
+	prior := q.get("priorPrescription", "reference")
 	for e := range q.within() {
-		if e.at == q.at || !e.named("reference") || e.kind() != str || len(c.issues) >= maxIssues {
+		if e.at == q.at || prior.present() && e.at == prior.at || !e.named("reference") || e.kind() != str || len(c.issues) >= maxIssues {
 			continue
 		}
 		if !c.scope.follow(e.text(), c.home).present() {

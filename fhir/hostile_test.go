@@ -104,3 +104,21 @@ func BenchmarkBundle(b *testing.B) {
 		}
 	})
 }
+
+// TestExponentsAreNotWrittenOut: numbers of a few characters and a million digits are refused unread.
+func TestExponentsAreNotWrittenOut(t *testing.T) {
+	one := `{"doseAndRate":[{"doseRange":{"low":{"value":1e999999},"high":{"value":1e999999}}}]}`
+	body := `{"resourceType":"MedicationRequest","status":"active","intent":"order","medicationCodeableConcept":{"text":"x"},"subject":{"display":"x"},
+		"dosageInstruction":[` + one + strings.Repeat(","+one, 200) + `]}`
+	began := time.Now()
+	d, err := fhir.Decode([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, refused := fhir.Refused(fhir.Validate(d)); !refused {
+		t.Error("taken")
+	}
+	if took := time.Since(began); took > time.Second { // each took 10 ms
+		t.Errorf("took %v", took)
+	}
+}

@@ -253,6 +253,7 @@ func (r *reader) dispense(home int, e entry) {
 		Type:         firstCode(md.member("type")),
 		HandedOver:   md.member("whenHandedOver").text(),
 		Quantity:     amountOf(md.member("quantity")),
+		Nothing:      none(md.member("quantity")),
 		Substituted:  md.get("substitution", "wasSubstituted").text() == "true",
 		Mitigated:    r.mitigated(md, home),
 		Frozen:       r.frozen.dispense(md, home),

@@ -230,9 +230,14 @@ func TestReadTerms(t *testing.T) {
 	if d.Quantity != (fhir.Amount{Millionths: 3_000_000, Unit: unit}) || !d.Substituted || !d.Mitigated {
 		t.Errorf("dispense: %+v", d)
 	}
+	huge := read(t, `{"resourceType":"MedicationDispense","id":"1","status":"completed","medicationCodeableConcept":{"text":"x"},"subject":{"identifier":{"value":"p"}},
+		"quantity":{"value":1e30,`+tablets+`}}`).Dispenses[0]
+	if huge.Quantity != (fhir.Amount{Millionths: 1 << 60, Unit: unit}) { // more than any fill, and said to be
+		t.Errorf("beyond counting: %v", huge.Quantity)
+	}
 	for name, quantity := range map[string]string{
 		"no code": `{"value":1,"unit":"tablet"}`, "not positive": `{"value":0,` + tablets + `}`, "too fine": `{"value":1e-7,` + tablets + `}`,
-		"too large": `{"value":1e99,` + tablets + `}`, "about": `{"value":1,"comparator":">",` + tablets + `}`,
+		"about": `{"value":1,"comparator":">",` + tablets + `}`,
 	} {
 		q := read(t, `{"resourceType":"MedicationRequest","id":"1","status":"active","intent":"order","subject":{"identifier":{"value":"p"}},
 			"medicationCodeableConcept":{"text":"x"},"dispenseRequest":{"quantity":`+quantity+`}}`).Requests[0]

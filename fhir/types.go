@@ -70,6 +70,7 @@ type Dispense struct {
 	Cites        []Citation // authorizingPrescription, in order
 	HandedOver   string
 	Quantity     Amount
+	Nothing      bool   // quantity is zero or less
 	Substituted  bool   // substitution.wasSubstituted
 	Mitigated    bool   // a DetectedIssue of the message says what was done about it
 	Frozen       []byte // canonical bytes of all but status, statusReason, meta, text and timestamps

@@ -49,4 +49,5 @@ type Resource struct {
 	Holding bool   `json:"holding,omitempty"` // the sender holds it now
 	Status  int    `json:"status"`
 	Code    string `json:"code,omitempty"`
+	Issues  int    `json:"issues,omitempty"` // in the answer to a batch: how many of its issues, in order, are this one's
 }

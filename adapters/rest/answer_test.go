@@ -304,6 +304,11 @@ func TestTransactionAndBatchResponses(t *testing.T) {
 	remark := func(at string) fhir.Issue {
 		return fhir.Issue{Severity: "information", Code: "informational", ID: string(fault.CodeRecorded), Text: "x", Expression: at}
 	}
+	signal := fhir.Issue{Severity: "information", Code: "informational", ID: string(fault.CodeSafetySignal), Text: "x", Expression: "MedicationRequest"}
+	counted := func(r streams.Resource, issues int) streams.Resource {
+		r.Issues = issues
+		return r
+	}
 	type entry struct{ status, location, codes string }
 	for _, c := range []struct {
 		name   string
@@ -320,6 +325,10 @@ func TestTransactionAndBatchResponses(t *testing.T) {
 			streams.Answer{Status: 200, Resources: []streams.Resource{mr(a), refusal, mr(b)}, Issues: fhir.IssuesJSON([]fhir.Issue{
 				remark("MedicationRequest"), issue(fault.CodeNotAnOrder, "MedicationRequest.intent"), remark("Bundle.entry[2].resource")})},
 			200, "batch-response", []entry{{"201 Created", location(a), "RX_RECORDED"}, {"422 Unprocessable Entity", "", "RX_NOT_AN_ORDER"}, {"201 Created", location(b), "RX_RECORDED"}}},
+		{"batch whose entries have several issues each", adaptertest.Bundle("batch", "", adaptertest.Request("1"), adaptertest.Request("2"), adaptertest.Request("3")),
+			streams.Answer{Status: 200, Resources: []streams.Resource{counted(mr(a), 2), counted(refusal, 2), counted(mr(b), 1)}, Issues: fhir.IssuesJSON([]fhir.Issue{
+				remark("MedicationRequest"), signal, issue(fault.CodeNotAnOrder, "MedicationRequest.intent"), issue(fault.CodeIncomplete, "MedicationRequest.subject"), remark("MedicationRequest")})},
+			200, "batch-response", []entry{{"201 Created", location(a), "RX_RECORDED RX_SAFETY_SIGNAL"}, {"422 Unprocessable Entity", "", "RX_NOT_AN_ORDER RX_INCOMPLETE"}, {"201 Created", location(b), "RX_RECORDED"}}},
 		{"batch of one, refused", adaptertest.Bundle("batch", "", adaptertest.Request("1")),
 			streams.Answer{Status: 422, Code: string(fault.CodeIncomplete), Issues: fhir.IssuesJSON([]fhir.Issue{issue(fault.CodeIncomplete, "Bundle.entry[0].resource.requester")})},
 			200, "batch-response", []entry{{"422 Unprocessable Entity", "", "RX_INCOMPLETE"}}},

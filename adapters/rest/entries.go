@@ -85,11 +85,15 @@ func (p posted) count() int {
 	return len(bodies)
 }
 
-// deal gives each issue to the entry that it is about.
+// deal gives each issue to the entry that it is about. A batch's answer counts them.
 func deal(entries []entry, issues json.RawMessage) {
 	var all []json.RawMessage
 	if json.Unmarshal(issues, &all) != nil {
 		return
+	}
+	for i := range entries {
+		own := min(entries[i].Resource.Issues, len(all))
+		entries[i].issues, all = all[:own:own], all[own:]
 	}
 	for _, raw := range all {
 		var seen said

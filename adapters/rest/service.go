@@ -59,14 +59,18 @@ func (s *Service) visible(ctx context.Context, who auth.Subject, id ledger.ID) (
 }
 
 // had reports whether a pharmacy that p is not with now may still read it. The patient's move to
-// another pharmacy ends its right, unless it handed something over.
+// another pharmacy ends its right, and so does an amendment by which it is routed to none, unless it
+// handed something over.
 func (s *Service) had(ctx context.Context, who auth.Subject, p ledger.Prescription) (bool, error) {
 	sent, err := s.deps.Records.WasDelivered(ctx, who.Org, p.ID)
 	if err != nil || !sent {
 		return false, err
 	}
 	if p.Pharmacy == (ledger.ID{}) && p.Holder == (ledger.ID{}) {
-		return true, nil
+		k, err := knownTo(who, p)
+		if err != nil || !k.state.RecordOnly { // what became recorded only waits for nobody
+			return err == nil, err
+		}
 	}
 	dispenses, err := s.deps.Records.PrescriptionDispenses(ctx, p.ID)
 	if err != nil {

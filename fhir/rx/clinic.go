@@ -43,28 +43,29 @@ func (d *step) write() {
 	d.ValidFrom, d.ValidTo = d.e.ValidFrom, d.e.ValidTo
 	d.Terms, d.Urgent, d.Directed, d.RecordOnly = d.e.Terms, d.e.Urgent, d.e.Directed, d.e.RecordOnly
 	if d.RecordOnly {
-		d.Pharmacy = ""
+		d.Pharmacy, d.Code, d.CodeTries = "", "", 0
 	}
+	d.Named = d.Pharmacy
 	d.ExpiryWarned = d.expiryStage() // who has just got it need not be told that it ends soon
 }
 
-// amend gives other content to what nobody has claimed. Without other content it is active, again.
+// amend gives other content to what nobody has claimed. It is never a repeat: much that a pharmacist goes
+// by (a note, the patient's name) is not in the state, and the same message has its first decision anyway.
 func amend(d *step) {
-	switch {
-	case d.FillsDone > 0 || len(d.Parts) > 0:
+	if d.FillsDone > 0 || len(d.Parts) > 0 {
 		fixed(d)
 		return
-	case unchanged(d) == "":
-		again(d)
-		return
 	}
-	old := d.Pharmacy
+	old, named := d.Pharmacy, d.Named
 	d.write()
 	d.OnHold = false // it is active, says the clinic
-	if d.Pharmacy == "" && !d.RecordOnly {
-		d.Pharmacy = old
-	}
-	if old != d.Pharmacy {
+	switch {
+	case d.RecordOnly:
+		d.answer.Code = fault.CodeNotRouted
+		d.tell(old, fault.CodeControlled)
+	case d.Pharmacy == "", d.declinedBy(d.Pharmacy), d.Pharmacy == named && !d.Directed:
+		d.Pharmacy = old // no new word of the pharmacy: it stays where the patient took it
+	case d.Pharmacy != old:
 		d.tell(old, fault.CodeHeldByOther)
 	}
 	if d.Pharmacy != "" {

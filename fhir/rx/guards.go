@@ -123,8 +123,12 @@ func asOrdered(d *step) fault.Code {
 	return ""
 }
 
-// routedHere: what the patient or the clinic sent to another pharmacy is that pharmacy's.
+// routedHere: what the patient or the clinic sent to another pharmacy is that pharmacy's. What became
+// recorded only after it was sent is nobody's.
 func routedHere(d *step) fault.Code {
+	if d.RecordOnly {
+		return fault.CodeControlled
+	}
 	if d.Pharmacy != "" && d.Pharmacy != d.e.Org {
 		return fault.CodeHeldByOther
 	}

@@ -31,6 +31,7 @@ type State struct {
 	Clinic        string   `json:"clinic"`
 	Record        string   `json:"record,omitempty"`   // the version in force
 	Pharmacy      string   `json:"pharmacy,omitempty"` // where it is routed; "" = waits for a choice
+	Named         string   `json:"named,omitempty"`    // where the order in force sent it; the patient may have moved it
 	Holder        string   `json:"holder,omitempty"`
 	Dispense      string   `json:"dispense,omitempty"` // identity of the holder's dispense for the current claim
 	Claim         uint64   `json:"claim,omitempty"`    // number of the latest claim

@@ -256,7 +256,7 @@ func routes() map[string]story {
 		},
 		"amended before anybody claims": {
 			{issue(nil), issued},
-			{say(amended("f")), "no-op"},
+			{say(amended("f")), "ready: offer a, wake amended"}, // what differs need not be among what is frozen
 			{say(amended("g")), "ready: offer a, wake amended"},
 			{issue(nil), "refused RX_ID_REUSED"},
 			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "b", FillsAllowed: 2, Frozen: "h", ValidTo: at(year)}), "ready: tell a RX_HELD_BY_OTHER, offer b, wake amended"},
@@ -269,9 +269,38 @@ func routes() map[string]story {
 			{say(Event{Kind: Amend, Org: "clinic", FillsAllowed: 2, Frozen: "g", ValidTo: at(year)}), "ready: offer a, wake amended"},
 			{md("a", "x", "preparation"), accepted},
 		},
+		"amended after the patient took it elsewhere": {
+			{issue(nil), issued},
+			{nominateTo("b"), "ready: tell a RX_HELD_BY_OTHER, offer b, wake issued"},
+			{say(amended("g")), "ready: offer b, wake amended"},
+			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "a", FillsAllowed: 2, Frozen: "h", ValidTo: at(year), Directed: true}), "ready: tell b RX_HELD_BY_OTHER, offer a, wake amended"},
+		},
+		"amended out of what is recorded only": {
+			{issue(func(e *Event) { e.RecordOnly = true }), "ready RX_RECORD_ONLY: wake issued"},
+			{say(amended("g")), "ready: offer a, wake amended"},
+		},
+		"amended after it was declined": {
+			{issue(nil), issued},
+			{md("a", "x", "declined"), "ready: forward clinic, wake refused"},
+			{say(amended("g")), "ready: wake amended"}, // it may not claim: the patient chooses another
+			{nominateTo("b"), "ready: offer b, wake issued"},
+			{say(amended("h")), "ready: offer b, wake amended"},
+			{md("b", "y", "declined"), "ready: forward clinic, wake refused"},
+			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "b", FillsAllowed: 2, Frozen: "i", ValidTo: at(year)}), "ready: wake amended"},
+		},
 		"amended to what is recorded only": {
 			{issue(nil), issued},
-			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "a", FillsAllowed: 2, Frozen: "g", ValidTo: at(year), RecordOnly: true}), "ready: tell a RX_HELD_BY_OTHER, wake amended"},
+			{say(Event{Kind: Amend, Org: "clinic", Pharmacy: "a", FillsAllowed: 2, Frozen: "g", ValidTo: at(year), RecordOnly: true}), "ready RX_RECORD_ONLY: tell a RX_CONTROLLED, wake amended"},
+			{md("a", "x", "preparation"), "refused RX_CONTROLLED"},
+			{md("a", "x", "in-progress"), "refused RX_CONTROLLED"},
+			{md("a", "x", "declined"), "refused RX_CONTROLLED"},
+			{md("a", "x", "completed"), "ready RX_FLAGGED late: forward clinic, tell clinic RX_FLAGGED, fill 1 a, wake conflict"},
+		},
+		"amended to what is recorded only, under a code": {
+			{issue(func(e *Event) { e.Pharmacy = "" }), "ready: wake choose"},
+			{openWith("L1"), "ready: "},
+			{say(Event{Kind: Amend, Org: "clinic", FillsAllowed: 2, Frozen: "g", ValidTo: at(year), RecordOnly: true}), "ready RX_RECORD_ONLY: wake amended"},
+			{mdWith("a", "x", "preparation", shows("L1", true)), "refused RX_PRESCRIPTION_UNRESOLVED"},
 		},
 		"too late to amend": {
 			{issue(nil), issued},

@@ -153,7 +153,8 @@ the highest status of its errors. A broken rule of FHIR has the rule's id (such 
 and counts as ` + "`RX_INVARIANT`" + `.
 
 "Again" says whether the same bytes, sent again, may succeed. Sending again is always safe: what was
-recorded once is not recorded twice.
+recorded once is not recorded twice. A conflict (409) is the decision on its message: the same id gets the
+same answer for ever, and what shall be decided anew needs a new one (` + "`Idempotency-Key`, `Nats-Msg-Id`" + `).
 `
 
 // page renders docs/errors.md.

@@ -95,3 +95,39 @@ func TestBatchEntriesThatAreNoPosts(t *testing.T) {
 		}
 	}
 }
+
+// TestIssuesOfABatchAreCounted: what is said of one entry is never taken for another's.
+func TestIssuesOfABatchAreCounted(t *testing.T) {
+	h := open(t)
+	bare := with(order("A-1", oldBridgeNPI, "Amoxicillin"), `"dosageInstruction":[{"text":"once daily"}],`, "")
+	a := h.send(h.clinic, "b1", batch("", entryOf(bare), entryOf(with(order("A-2", oldBridgeNPI, "X"), `"active"`, `"draft"`)), entryOf(order("A-3", oldBridgeNPI, "Omeprazole"))))
+	var got []int
+	for _, r := range a.Resources {
+		got = append(got, r.Issues)
+	}
+	if fmt.Sprint(got) != "[2 1 1]" { // RX_NO_DOSAGE and RX_RECORDED; RX_STATUS; RX_RECORDED
+		t.Errorf("issues of the entries: %v of %s", got, a.Issues)
+	}
+	if h.send(h.clinic, "b1", batch("", entryOf(bare), entryOf(with(order("A-2", oldBridgeNPI, "X"), `"active"`, `"draft"`)), entryOf(order("A-3", oldBridgeNPI, "Omeprazole")))).Resources[0].Issues != 2 {
+		t.Error("said again: not counted")
+	}
+}
+
+// TestRefusedTransactionClaimsNothing: where one item is refused, no other is called recorded.
+func TestRefusedTransactionClaimsNothing(t *testing.T) {
+	h := open(t)
+	held := order("A-1", oldBridgeNPI, "Amoxicillin")
+	first := h.send(h.clinic, "m1", held).Resources[0].Rx
+	second := h.send(h.clinic, "m2", order("A-2", oldBridgeNPI, "Omeprazole")).Resources[0].Rx
+	h.send(h.clinic, "m3", withStatus(held, "on-hold"))
+	body := fmt.Appendf(nil, `{"resourceType":"Bundle","type":"collection","entry":[{"resource":%s},{"resource":%s}]}`,
+		dispense("D-1", "preparation", first), dispense("D-2", "completed", second))
+	a := h.send(h.oldBridge, "d1", body)
+	if a.Status != 409 || a.Code != string(fault.CodeOnHold) || strings.Contains(string(a.Issues), string(fault.CodeRecorded)) {
+		t.Errorf("%+v %s", a, a.Issues)
+	}
+	if a := h.send(h.oldBridge, "d2", dispense("D-2", "completed", second)); a.Status != 201 {
+		t.Errorf("the hand-over alone: %+v", a)
+	}
+	h.verify()
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -285,12 +286,17 @@ func (r *Recorder) reply(ctx context.Context, units []*unit) {
 	_ = r.config.Fault("after reply", r.head.Seq) // only a kill can matter here
 }
 
-// merge adds one entry's answer to the answer of its batch Bundle: one resource for each entry.
+// merge adds one entry's answer to the answer of its batch Bundle: one resource for each entry, which says
+// how many of the issues are its own.
 func merge(whole streams.Answer, u *unit) streams.Answer {
 	a := u.result.answer
 	if len(a.Resources) == 0 {
 		a.Resources = []streams.Resource{{Status: a.Status, Code: a.Code}}
 	}
+	var issues []json.RawMessage
+	_ = json.Unmarshal(a.Issues, &issues) // our own, or none
+	a.Resources = slices.Clone(a.Resources)
+	a.Resources[0].Issues = len(issues)
 	if whole.Status == 0 {
 		whole.Status = 200
 		whole.Replayed = true

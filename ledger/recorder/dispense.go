@@ -49,6 +49,10 @@ func (t *draft) dispense(md fhir.Dispense) error {
 		t.unit.refuse(fault.Of(fault.CodeStatus).At(md.Expression + ".status"))
 		return nil
 	}
+	if kind == rx.HandOver && md.Nothing { // no fact: it would use up the patient's fill
+		t.unit.refuse(fault.Of(fault.CodeValue).At(md.Expression + ".quantity.value"))
+		return nil
+	}
 	if t.unit.shown {
 		return t.collected(md, kind)
 	}

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -198,11 +199,14 @@ func (t *draft) finish() {
 	t.signed()
 	a := streams.Answer{Status: 200, Record: t.id.String(), Resources: t.resources, Signature: u.verdict()}
 	for _, res := range t.resources {
-		if t.conflict && res.Code != "" {
+		if t.conflict && res.Status >= 400 {
 			a.Status, a.Code = max(a.Status, res.Status), res.Code
 		} else {
 			a.Status = max(a.Status, res.Status)
 		}
+	}
+	if t.conflict { // one refused item refuses all: nothing that was said of the others came true
+		t.issues = slices.DeleteFunc(t.issues, func(i fhir.Issue) bool { return i.Severity == "information" })
 	}
 	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}

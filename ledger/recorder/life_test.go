@@ -191,3 +191,76 @@ func TestSilentPharmacy(t *testing.T) {
 		t.Errorf("fetched: %d, %v", len(waiting), err)
 	}
 }
+
+// TestReplaceByTheHubsID: priorPrescription may hold what Location said. What cannot be replaced any more is
+// said, and another clinic's prescription is nobody's to replace.
+func TestReplaceByTheHubsID(t *testing.T) {
+	h := open(t)
+	second := h.add("clinic", "Second Clinic", "")
+	replacing := func(id, older string) []byte {
+		return with(order(id, oldBridgeNPI, "Amoxicillin"), `"requester":{`, `"priorPrescription":{"reference":"MedicationRequest/`+older+`"},"requester":{`)
+	}
+	first := h.send(h.clinic, "m1", order("A-1", oldBridgeNPI, "Amoxicillin")).Resources[0].Rx
+	claims := func(id, rx string) streams.Answer { return h.send(h.oldBridge, id, dispense(id, "preparation", rx)) }
+
+	if a := h.send(second, "s1", replacing("S-1", first)); a.Status != 201 || !strings.Contains(string(a.Issues), string(fault.CodeOptionalRef)) {
+		t.Errorf("another clinic's: %+v %s", a, a.Issues)
+	}
+	a := h.send(h.clinic, "m2", replacing("A-2", first))
+	if a.Status != 201 || strings.Contains(string(a.Issues), string(fault.CodeOptionalRef)) {
+		t.Fatalf("replace: %+v %s", a, a.Issues)
+	}
+	if got := claims("D-1", first); got.Code != string(fault.CodeReplaced) {
+		t.Errorf("claim of the old one: %+v", got)
+	}
+	if a := h.send(h.clinic, "m3", replacing("A-3", first)); a.Status != 201 || !strings.Contains(string(a.Issues), string(fault.CodeReplaced)) {
+		t.Errorf("replaced twice: %+v %s", a, a.Issues)
+	}
+	newer := a.Resources[0].Rx
+	h.send(h.oldBridge, "D-2", dispense("D-2", "completed", newer))
+	if a := h.send(h.clinic, "m4", replacing("A-4", newer)); a.Status != 201 || !strings.Contains(string(a.Issues), string(fault.CodeCompleted)) {
+		t.Errorf("replaced after it was handed over: %+v %s", a, a.Issues)
+	}
+	h.verify()
+}
+
+// TestAmendedToControlled: an order that becomes recorded only is not claimed by whoever was sent it before.
+func TestAmendedToControlled(t *testing.T) {
+	h := open(t, func(h *hub) { h.config.Policy = recorder.Policy{Controlled: []string{"urn:drug|C2"}} })
+	body := order("A-1", oldBridgeNPI, "Morphine")
+	rx := h.send(h.clinic, "m1", body).Resources[0].Rx
+	h.received(h.oldBridge, 300*time.Millisecond)
+	controlled := with(body, `"medicationCodeableConcept":{`, `"medicationCodeableConcept":{"coding":[{"system":"urn:drug","code":"C2"}],`)
+	m := message(h.clinic, "m2", controlled)
+	m.Header = map[string][]string{streams.HeaderMatch: {"1"}}
+	if a := h.call(m); a.Status != 200 || a.Resources[0].Code != string(fault.CodeNotRouted) {
+		t.Errorf("amended: %+v", a)
+	}
+	if got := h.codes(h.oldBridge, 300*time.Millisecond); len(got) != 1 || got[0] != string(fault.CodeControlled) {
+		t.Errorf("the pharmacy received %v", got)
+	}
+	if a := h.send(h.oldBridge, "d1", dispense("D-1", "preparation", rx)); a.Code != string(fault.CodeControlled) {
+		t.Errorf("claim: %+v", a)
+	}
+	h.verify()
+}
+
+// TestAmountsThatAreNone: a hand-over of nothing is refused and uses up no fill; one beyond all counting is
+// more than the fill.
+func TestAmountsThatAreNone(t *testing.T) {
+	h := open(t)
+	rx := h.send(h.clinic, "m1", with(order("A-1", oldBridgeNPI, "Amoxicillin"), `"dispenseRequest":{`, `"dispenseRequest":{"quantity":{"value":20,`+tablet+`},`)).Resources[0].Rx
+	given := func(status, n string) streams.Answer {
+		body := with(dispense("D-"+n, status, rx), `"medicationCodeableConcept"`, `"quantity":{"value":`+n+`,`+tablet+`},"medicationCodeableConcept"`)
+		return h.send(h.oldBridge, status+n, body)
+	}
+	for _, n := range []string{"0", "-5", "0.0"} {
+		if a := given("completed", n); a.Status != 422 || a.Code != string(fault.CodeValue) {
+			t.Errorf("%s: %+v", n, a)
+		}
+	}
+	if a := given("completed", "1e30"); a.Status != 201 || a.Resources[0].State != "completed" || !strings.Contains(string(a.Issues), "over-amount") {
+		t.Errorf("1e30: %+v %s", a, a.Issues)
+	}
+	h.verify()
+}

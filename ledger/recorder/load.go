@@ -194,6 +194,7 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 			w.Identities = append(w.Identities, key)
 		}
 		w.Identities = append(w.Identities, priorKeys(k, u.sender.ID, q)...)
+		w.Prescriptions = append(w.Prescriptions, priorIDs(q)...)
 		if auth.Role(u.sender.Kind) == auth.Pharmacy { // it may ask for a renewal
 			r.wantCited(w, u, prior(q))
 		}
@@ -231,7 +232,17 @@ func citationKeys(k *ledger.Keyring, pharmacy ledger.ID, c fhir.Citation) []ledg
 	return keys
 }
 
-// priorKeys are the names of the prescription that q replaces.
+// priorIDs are the hub's ids of the prescription that q replaces.
+func priorIDs(q fhir.Request) (ids []ledger.ID) {
+	for _, p := range q.Prior {
+		if id, err := uuid.Parse(p.Value); err == nil && p.System == "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// priorKeys are the clinic's own names of the prescription that q replaces.
 func priorKeys(k *ledger.Keyring, clinic ledger.ID, q fhir.Request) []ledger.Key {
 	keys := make([]ledger.Key, 0, len(q.Prior))
 	for _, p := range q.Prior {

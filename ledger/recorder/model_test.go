@@ -386,8 +386,7 @@ func (w *world) judge(m *sentMessage, a streams.Answer, recorded bool, now time.
 		if !c.ready() || c.done > 0 || len(c.parts) > 0 {
 			w.fail(m, "an amendment of what is begun: %+v", a)
 		}
-		c.body, c.onHold, c.routed = m.order, false, c.home
-		c.sent[c.home] = true
+		c.body, c.onHold = m.order, false // it names the pharmacy that it named before, and stays where it is
 		w.counts["amended"]++
 	case "hold":
 		if want := c.issued && !c.over() && !c.pending; granted != want {

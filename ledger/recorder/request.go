@@ -242,28 +242,51 @@ func title(code fault.Code) string {
 	return entry.Title
 }
 
-// replace ends the prescription that q names as prior, in the same commit.
+// replace ends the prescription that q names as prior, in the same commit. If that had come to its end
+// before, or another has replaced it, the clinic is told: it may believe otherwise.
 func (t *draft) replace(p *prescription, q fhir.Request) error {
 	if len(q.Prior) == 0 {
 		return nil
 	}
+	at := q.Expression + ".priorPrescription"
+	old, err := t.older(p, q)
+	switch {
+	case err != nil:
+		return err
+	case old == nil:
+		t.inform(fault.CodeOptionalRef, at)
+	case old.row.Patient != p.row.Patient:
+		t.unit.refuse(fault.Of(fault.CodeOnePatient).At(at))
+	default:
+		if a := t.step(old, rx.Event{Kind: rx.Replace, By: p.row.ID.String()}, q.Item); a.Refused {
+			t.inform(a.Code, at)
+		}
+	}
+	return nil
+}
+
+// older is the prescription of this clinic that q, which is p, names as prior: by the hub's id, else by the
+// clinic's own names. nil is none.
+func (t *draft) older(p *prescription, q fhir.Request) (*prescription, error) {
+	for _, id := range priorIDs(q) {
+		old, err := t.take(id)
+		if err != nil {
+			return nil, err
+		}
+		if old != nil && old.row.Clinic == t.unit.sender.ID && old.row.ID != p.row.ID {
+			return old, nil
+		}
+	}
 	for _, key := range priorKeys(t.keys, t.unit.sender.ID, q) {
 		old, err := t.byIdentity(key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if old == nil || old.row.ID == p.row.ID {
-			continue
+		if old != nil && old.row.ID != p.row.ID {
+			return old, nil
 		}
-		if old.row.Patient != p.row.Patient {
-			t.unit.refuse(fault.Of(fault.CodeOnePatient).At(q.Expression + ".priorPrescription"))
-			return nil
-		}
-		t.step(old, rx.Event{Kind: rx.Replace, By: p.row.ID.String()}, q.Item)
-		return nil
 	}
-	t.inform(fault.CodeOptionalRef, q.Expression+".priorPrescription")
-	return nil
+	return nil, nil
 }
 
 // validity is dispenseRequest.validityPeriod as unix ms, the end exclusive. A date-only bound is a
