@@ -26,9 +26,10 @@ func newRebuild(g *globals) *cobra.Command {
 		Use:   "rebuild",
 		Short: "Make all state again from the sealed records, and compare it with the tables",
 		Long: `Decide every sealed record again, in the order of the ledger, by the same rules that decided it, and
-make all state again from that alone: prescriptions, fills, dispenses, deliveries, organisations, the
-memory of messages. Erased patients are not in it, nor wrong collect codes that are older than the
-quarantine is kept.
+make all state again from that alone: prescriptions, fills, dispenses, what was sent to which pharmacy,
+organisations, the memory of messages. Erased patients are not in it, nor wrong collect codes that are
+older than the quarantine is kept. Effects that wait to be announced, sessions, devices and the lists of
+what was erased are not compared.
 
 --check compares the result with the tables of the database, row by row and column by column, and
 names the first difference. --into writes every row as a line of JSON into a new file, which stays
