@@ -38,7 +38,7 @@ type Config struct {
 	Telemetry     Telemetry     `yaml:"telemetry"`
 	Grace         Grace         `yaml:"grace"`
 
-	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 90; -1 means
+	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 100; -1 means
 	// none.
 	MemoryLimit int `yaml:"memoryLimit" env:"DOSEWIRE_MEMORY_LIMIT"`
 

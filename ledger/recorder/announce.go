@@ -241,6 +241,7 @@ func (a *announcer) drop(n int) {
 	for _, e := range a.queue[:n] {
 		a.bytes -= len(e.body) + len(e.Body)
 	}
+	clear(a.queue[:n]) // the array lives on behind the slice, and must not keep the bodies
 	a.queue = a.queue[n:]
 	if len(a.queue) == 0 {
 		a.queue = nil

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,8 +145,9 @@ func (in *intake) next(maxMessages, maxBytes int) ([]arrival, error) {
 		}
 		n, size = n+1, size+next
 	}
-	taken := in.ready[:n:n]
-	in.ready, in.bytes = in.ready[n:], in.bytes-size
+	// What was taken moves out, so that nothing here keeps messages that are long decided.
+	taken := slices.Clone(in.ready[:n])
+	in.ready, in.bytes = slices.Delete(in.ready, 0, n), in.bytes-size
 	return taken, nil
 }
 
