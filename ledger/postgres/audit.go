@@ -30,13 +30,15 @@ func scanAccount(r pgx.Rows) (a ledger.Account, err error) {
 	return a, err
 }
 
-// strays compares rows with from <= index < to with the kind of their entries, in one snapshot.
+// strays compares rows with from <= index < to with the kind of their entries, in one snapshot. The range is
+// said of both sides of each join: from one side alone the planner does not conclude it for the other, and
+// reads all of the ledger.
 const strays = `
-  SELECT r.idx, false FROM record r LEFT JOIN ledger l ON l.idx = r.idx
+  SELECT r.idx, false FROM record r LEFT JOIN ledger l ON l.idx = r.idx AND l.idx >= $1 AND l.idx < $2
     WHERE r.idx >= $1 AND r.idx < $2 AND (l.idx IS NULL OR substr(l.entry, 2, 1) NOT IN ('\x01', '\x02'))
-  UNION ALL SELECT a.idx, false FROM access a LEFT JOIN ledger l ON l.idx = a.idx
+  UNION ALL SELECT a.idx, false FROM access a LEFT JOIN ledger l ON l.idx = a.idx AND l.idx >= $1 AND l.idx < $2
     WHERE a.idx >= $1 AND a.idx < $2 AND (l.idx IS NULL OR substr(l.entry, 2, 1) <> '\x04')
-  UNION ALL SELECT s.idx, false FROM statement s LEFT JOIN ledger l ON l.idx = s.idx
+  UNION ALL SELECT s.idx, false FROM statement s LEFT JOIN ledger l ON l.idx = s.idx AND l.idx >= $1 AND l.idx < $2
     WHERE s.idx >= $1 AND s.idx < $2 AND (l.idx IS NULL OR substr(l.entry, 2, 1) NOT IN ('\x00', '\x02', '\x03'))
   UNION ALL SELECT r.idx, true FROM record r LEFT JOIN ledger e ON e.idx = r.erased_by AND e.idx > r.idx AND substr(e.entry, 2, 1) = '\x02'
     WHERE r.idx >= $1 AND r.idx < $2 AND (r.sealed IS NULL OR r.erased_by IS NOT NULL) AND e.idx IS NULL

@@ -130,7 +130,9 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 	b.Organizations, b.Clients = v.organizations, v.clients
 	b.Holds, b.Released, b.Requests = v.holds, v.released, v.requests
 	b.Links = v.links
-	r.joined = r.joined || len(b.Links) > 0
+	if len(b.Links) > 0 {
+		r.joined.Store(true)
+	}
 	if b.Erasure != nil {
 		b.Erasure.Job = erasureJob(&v.keeping, b.Erasure, b.From.Epoch, b.To.Deliveries)
 	}

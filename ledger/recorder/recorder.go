@@ -99,10 +99,10 @@ type Recorder struct {
 	metrics   metrics
 	anchors   anchorage // of its own lock
 	erased    bool      // somebody was erased, ever
-	joined    bool      // somebody was linked with somebody, since before it led
 	tries     tries     // of collect codes, by organisation
 	kept      allowance // of quarantine
 
+	joined  atomic.Bool  // somebody was linked with somebody, since before it led
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
 	ahead   atomic.Int64 // database clock minus local clock, ms
 	lost    atomic.Bool  // RX_INTAKE is gone and not yet made anew
@@ -176,7 +176,7 @@ func (r *Recorder) lead(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recorder: links: %w", err)
 	}
-	r.joined = len(links) > 0
+	r.joined.Store(len(links) > 0)
 	if err := r.deps.Keys.Check(ctx); err != nil {
 		return fmt.Errorf("recorder: own key: %w", err)
 	}

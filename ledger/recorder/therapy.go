@@ -134,7 +134,7 @@ func (u *unit) soughtOf(m *safety.Map, k *ledger.Keyring, item int, patient ledg
 func (r *Recorder) loadLinked(ctx context.Context, units []*unit) error {
 	var w ledger.Want
 	for _, u := range units {
-		if u.linked = nil; r.joined && u.keyed && len(u.read.Requests) > 0 {
+		if u.linked = nil; r.joined.Load() && u.keyed && len(u.read.Requests) > 0 {
 			w.Linked = append(w.Linked, u.patient.Patient)
 		}
 	}

@@ -132,8 +132,11 @@ func (a *announcer) audience(ctx context.Context, wakes []ledger.Effect) (of map
 	for _, w := range wakes {
 		patients = append(patients, w.Patient)
 	}
-	if of, err = a.r.deps.Reader.Linked(ctx, patients); err != nil {
-		return nil, nil, fmt.Errorf("recorder: links: %w", err)
+	of = map[ledger.ID][]ledger.ID{}
+	if a.r.joined.Load() {
+		if of, err = a.r.deps.Reader.Linked(ctx, patients); err != nil {
+			return nil, nil, fmt.Errorf("recorder: links: %w", err)
+		}
 	}
 	seen := map[ledger.ID]bool{}
 	for _, id := range patients {
