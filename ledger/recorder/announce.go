@@ -162,10 +162,12 @@ func (a *announcer) ended() bool {
 	return a.finishing
 }
 
-// Under load the effects of several commits are announced together: one sync for all of them.
+// The effects of several commits are announced together: one sync for all of them. Senders have their answer
+// already, and the next commit has the disk.
 const (
-	holdFor  = 20 * time.Millisecond
-	holdUpTo = 64 // effects
+	holdFor  = 10 * time.Millisecond // whatever comes
+	holdLong = 30 * time.Millisecond // while the recorder has more at hand
+	holdUpTo = 64                    // effects
 )
 
 // hold says whether the recorder has more messages at hand already.
@@ -183,7 +185,10 @@ func (a *announcer) gather(ctx context.Context) {
 	for {
 		a.mu.Lock()
 		wait := holdFor - time.Since(a.since)
-		now := !a.held || a.finishing || a.next > a.target || a.target-a.next >= holdUpTo || wait <= 0
+		if a.held {
+			wait += holdLong - holdFor
+		}
+		now := a.finishing || a.next > a.target || a.target-a.next >= holdUpTo || wait <= 0
 		a.mu.Unlock()
 		if now {
 			return
