@@ -16,7 +16,7 @@ const replyBytes = 512 << 10
 // ReplyPrefix and a correlation is ignored. Nothing is waited for: an answer that is lost is fetched
 // by the same call again. The error joins what could not be sent; the rest was.
 func Reply(nc *nats.Conn, answers map[string]Answer) error {
-	groups := make(map[string]*array, 1)
+	groups := make(map[string]*array)
 	var failed []error
 	for key, answer := range answers {
 		inbox, correlation, ok := parseReply(key)
