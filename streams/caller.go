@@ -112,16 +112,21 @@ func (c *Caller) arrived(m *nats.Msg) {
 	if json.Unmarshal(m.Data, &answers) != nil {
 		return
 	}
+	for _, a := range answers {
+		c.answer(a)
+	}
+}
+
+// answer ends the call that waits for a.
+func (c *Caller) answer(a Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range answers {
-		w, ok := c.waiting[a.Correlation]
-		if !ok {
-			continue
-		}
-		delete(c.waiting, a.Correlation) // a second answer must not close the channel again
-		w.answer = a
-		w.answer.Correlation = ""
-		close(w.done)
+	w, ok := c.waiting[a.Correlation]
+	if !ok {
+		return
 	}
+	delete(c.waiting, a.Correlation) // a second answer must not close the channel again
+	w.answer = a
+	w.answer.Correlation = ""
+	close(w.done)
 }

@@ -43,7 +43,7 @@ func answering(t testing.TB, h *hub) {
 			for _, m := range batch {
 				answers[m.Header.Get(streams.HeaderReply)] = streams.Answer{Status: 201, Record: m.ID}
 			}
-			if err := streams.Reply(nc, answers); err != nil {
+			if err := streams.Reply(nc, nil, answers); err != nil {
 				t.Error(err)
 			}
 		}
@@ -143,7 +143,7 @@ func TestReplySplitsLargeAnswers(t *testing.T) {
 	for i := range n {
 		answers[fmt.Sprintf("%stest %d", streams.ReplyPrefix, i)] = streams.Answer{Status: 422, Issues: issues}
 	}
-	if err := streams.Reply(h.nc, answers); err != nil {
+	if err := streams.Reply(h.nc, nil, answers); err != nil {
 		t.Fatal(err)
 	}
 	for got := 0; got < n; {
@@ -168,4 +168,55 @@ func waitFor(t testing.TB, ok func() bool) {
 		time.Sleep(5 * time.Millisecond) // a poll of a real server; bounded
 	}
 	t.Fatal("waited in vain")
+}
+
+// A Caller of the same process is answered without the server, one of another process through it.
+func TestReplyHere(t *testing.T) {
+	h := startHub(t)
+	reader, err := streams.OpenReader(t.Context(), h.js, streams.Intake, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	near, far := newCaller(t, h), newCaller(t, h)
+	var here streams.Callers
+	here.Add(near)
+
+	type outcome struct {
+		answer streams.Answer
+		err    error
+	}
+	call := func(c *streams.Caller, id string) <-chan outcome {
+		done := make(chan outcome, 1)
+		go func() {
+			a, err := c.Call(t.Context(), streams.Message{ID: id, Subject: streams.FactSubject("test"), Body: []byte("x")}, 20*time.Second)
+			done <- outcome{a, err}
+		}()
+		return done
+	}
+	atNear, atFar := call(near, "hub.near"), call(far, "hub.far")
+	answers := map[string]streams.Answer{}
+	for len(answers) < 2 {
+		batch, err := reader.Batch(t.Context(), 10, 1<<20, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range batch {
+			answers[m.Header.Get(streams.HeaderReply)] = streams.Answer{Status: 201, Record: m.ID}
+		}
+	}
+	gone := h.connect(t)
+	gone.Close()
+	if err := streams.Reply(gone, &here, answers); err == nil {
+		t.Error("an answer for another process was sent without a connection")
+	}
+	if o := <-atNear; o.err != nil || o.answer.Record != "hub.near" || o.answer.Correlation != "" {
+		t.Errorf("near: %+v, %v", o.answer, o.err)
+	}
+	if err := streams.Reply(h.connect(t), &here, answers); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-atFar; o.err != nil || o.answer.Record != "hub.far" {
+		t.Errorf("far: %+v, %v", o.answer, o.err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 )
@@ -11,11 +12,38 @@ import (
 // replyBytes is when a message of answers is full. One answer may exceed it.
 const replyBytes = 512 << 10
 
-// Reply sends answers, one core NATS message for each Caller that waits for some of them (more when
-// they are large). key is the value of Rx-Reply as received; a value that is not an inbox under
-// ReplyPrefix and a correlation is ignored. Nothing is waited for: an answer that is lost is fetched
-// by the same call again. The error joins what could not be sent; the rest was.
-func Reply(nc *nats.Conn, answers map[string]Answer) error {
+// Callers are the Callers of this process: answers for them need not pass the server. The zero value, and
+// nil, have none. Safe for concurrent use.
+type Callers struct {
+	mu     sync.RWMutex
+	byName map[string]*Caller // by inbox
+}
+
+// Add makes c known. Once c is closed nobody waits at it, and its answers are dropped.
+func (here *Callers) Add(c *Caller) {
+	here.mu.Lock()
+	defer here.mu.Unlock()
+	if here.byName == nil {
+		here.byName = make(map[string]*Caller)
+	}
+	here.byName[c.inbox] = c
+}
+
+func (here *Callers) find(inbox string) *Caller {
+	if here == nil {
+		return nil
+	}
+	here.mu.RLock()
+	defer here.mu.RUnlock()
+	return here.byName[inbox]
+}
+
+// Reply hands answers to the Callers that are here, and sends the others, one core NATS message for each
+// Caller that waits for some of them (more when they are large). key is the value of Rx-Reply as received;
+// a value that is not an inbox under ReplyPrefix and a correlation is ignored. Whoever gets an answer must
+// not change what it points to. Nothing is waited for: an answer that is lost is fetched by the same call
+// again. The error joins what could not be sent; the rest was.
+func Reply(nc *nats.Conn, here *Callers, answers map[string]Answer) error {
 	groups := make(map[string]*array)
 	var failed []error
 	for key, answer := range answers {
@@ -24,6 +52,10 @@ func Reply(nc *nats.Conn, answers map[string]Answer) error {
 			continue
 		}
 		answer.Correlation = correlation
+		if c := here.find(inbox); c != nil {
+			c.answer(answer)
+			continue
+		}
 		text, err := json.Marshal(answer)
 		if err != nil {
 			failed = append(failed, wrap(err, "encode answer"))

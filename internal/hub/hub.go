@@ -60,6 +60,7 @@ type Hub struct {
 	caller    *streams.Caller
 	routes    *adapters.Routes
 	examined  fhir.Examinations // from the adapters to the recorder
+	callers   streams.Callers   // from the recorder to the adapters
 	runners   []namedRunner
 	stated    sync.Map // ids of generations of the deployment key that are in the ledger
 

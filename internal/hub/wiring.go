@@ -87,7 +87,7 @@ func (h *Hub) openRecorder(ctx context.Context) (err error) {
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,
-		Directory: h.directory, Devices: h.databases.records, Examined: &h.examined, Streams: h.config.streamSettings(),
+		Directory: h.directory, Devices: h.databases.records, Examined: &h.examined, Callers: &h.callers, Streams: h.config.streamSettings(),
 	})
 	if err != nil {
 		return err
@@ -107,8 +107,11 @@ func (h *Hub) openCaller(context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.caller, err = streams.NewCaller(h.nc, publisher)
-	return err
+	if h.caller, err = streams.NewCaller(h.nc, publisher); err != nil {
+		return err
+	}
+	h.callers.Add(h.caller)
+	return nil
 }
 
 func (h *Hub) closeCaller() error { return h.caller.Close() }

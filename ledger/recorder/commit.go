@@ -282,7 +282,7 @@ func (r *Recorder) reply(ctx context.Context, units []*unit) {
 	if err := r.config.Fault("before reply", r.head.Seq); err != nil {
 		return
 	}
-	if err := streams.Reply(r.deps.NATS, answers); err != nil {
+	if err := streams.Reply(r.deps.NATS, r.deps.Callers, answers); err != nil {
 		r.log.WarnContext(ctx, "replies not sent", "count", len(answers))
 	}
 	_ = r.config.Fault("after reply", r.head.Seq) // only a kill can matter here

@@ -43,9 +43,10 @@ type Config struct {
 	Damaged func(ctx context.Context, index uint64, prescription ledger.ID, err error)
 }
 
-// Deps is what a recorder works on. All fields are required but Examined.
+// Deps is what a recorder works on. All fields are required but Examined and Callers.
 type Deps struct {
 	Examined  *fhir.Examinations // of messages that were examined in this process, so that it is not done twice
+	Callers   *streams.Callers   // of this process
 	Store     Store
 	Reader    ledger.Reader // of the same database, not of a replica that lags
 	Keys      *ledger.Keyring
