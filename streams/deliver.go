@@ -75,7 +75,7 @@ func (p *DeliveryPublisher) learn(ctx context.Context) error {
 //
 // ErrDeposed: somebody else has stored a message since, or leads; it is the answer from then on. Any
 // other error leaves a prefix stored, possibly all: the same call, made again, stores the rest. Within
-// two minutes the server recognises what it has; after that, receivers do by the id.
+// half a minute the server recognises what it has; after that, receivers do by the id.
 func (p *DeliveryPublisher) Publish(ctx context.Context, messages []Message) (stored int, err error) {
 	if p.lost {
 		return 0, ErrDeposed

@@ -17,9 +17,12 @@ const (
 	// stream: it would answer a stranger's use of the same id with a positive ack.
 	IntakeWindow = 100 * time.Millisecond
 
-	deliveryWindow = 2 * time.Minute
-	deliveryAge    = 30 * 24 * time.Hour
-	deadAge        = 90 * 24 * time.Hour
+	// deliveryWindow spans a restart and a change of the recorder. The server keeps each id in memory for
+	// so long.
+	deliveryWindow = 30 * time.Second
+
+	deliveryAge = 30 * 24 * time.Hour
+	deadAge     = 90 * 24 * time.Hour
 
 	defaultIntakeBytes = 1 << 30
 

@@ -295,7 +295,7 @@ func startBroker(ctx context.Context, h *Hub) (broker, error) {
 // it has written lately, so there it is little.
 func (c Config) intakeKept() int64 {
 	if c.Mode == Embedded {
-		return 8 << 20
+		return 2 << 20
 	}
 	return c.streamSettings().IntakeBytes / 4
 }
