@@ -14,16 +14,16 @@ import (
 const (
 	// The usual case is one order of a few tokens, which usually finds nothing: looked up in as small a plan as
 	// that takes, because its start is most of what it costs. The planner has one index to choose for each part.
-	selectTherapiesOfOne = `SELECT ` + prescriptionColumns + deliveredTo + ` FROM prescription p
-	  WHERE p.patient = $1 AND p.id = ANY (ARRAY (
+	selectTherapiesOfOne = `SELECT ` + prescriptionColumns + deliveredTo + ` FROM (SELECT * FROM prescription WHERE id = ANY (ARRAY (
 	      SELECT id FROM prescription WHERE substr(therapy, 1, 12) = ANY ($2) AND substr(therapy, 1, 12) <> ''
 	      UNION ALL
 	      SELECT id FROM prescription WHERE substr(therapy, 13, 12) = ANY ($2) AND substr(therapy, 13, 12) <> ''
 	      UNION ALL
 	      SELECT id FROM prescription WHERE substr(therapy, 25, 12) = ANY ($2) AND substr(therapy, 25, 12) <> ''
 	      UNION ALL
-	      SELECT p.id FROM prescription p, (VALUES ($3::bytea)) a (tokens) WHERE p.patient = $1 AND octet_length(p.therapy) > 36 AND ` + anyCommon + `))
-	    AND ` + taken + ` ORDER BY ` + aliveFirst + ` LIMIT $4`
+	      SELECT p.id FROM prescription p, (VALUES ($3::bytea)) a (tokens) WHERE p.patient = $1 AND octet_length(p.therapy) > 36 AND ` + anyCommon + `
+	    )) OFFSET 0) p
+	  WHERE p.patient = $1 AND ` + taken + ` ORDER BY ` + aliveFirst + ` LIMIT $4`
 
 	// taken are the prescriptions by which a patient may be taking something.
 	taken      = `p.status IN ('ready', 'held', 'ready-to-collect', 'on-hold', 'cancel-pending', 'completed', 'expired')`
