@@ -58,6 +58,8 @@ func BenchmarkSmall(b *testing.B, s Store, spent func() time.Duration) {
 		x.Delivered = append(x.Delivered, ledger.Delivered{Pharmacy: p.Pharmacy, Prescription: p.ID, Identifier: randomHash()})
 		x.effect(ledger.Effect{Kind: ledger.EffectDeliver, Org: p.Pharmacy, Type: "MedicationRequest", Record: r.ID,
 			Prescription: p.ID, State: p.Status, Seq: x.To.Seq, Index: r.Index, Time: x.To.Time})
+		x.effect(ledger.Effect{Kind: ledger.EffectWake, Patient: p.Patient, Type: "issued", Prescription: p.ID, State: p.Status,
+			Seq: x.To.Seq, Index: r.Index, Time: x.To.Time})
 		began, used := time.Now(), spent()
 		load(b, s, ledger.Want{Messages: []ledger.Key{m.Key}, Identities: []ledger.Key{{Org: p.Clinic, Hash: p.Identity}},
 			Patients: []ledger.ID{patient}, Therapies: []ledger.Taking{{Patient: patient, Tokens: tokens}}})
