@@ -128,7 +128,17 @@ func testConcurrentCommits(t *testing.T, s Backend) {
 // testForgedChain offers batches that a buggy or hostile recorder could make: the database itself
 // must refuse them.
 func testForgedChain(t *testing.T, s Backend) {
-	b := newBatch(begin(t, s))
+	if err := s.SetOrigin(t.Context(), origin); err != nil {
+		t.Fatalf("SetOrigin: %v", err)
+	}
+	b := newBatch(head(t, s))
+	b.statement(ledger.KindGenesis, "genesis of another")
+	b.Entries[0].Prev[0] ^= 1
+	b.To.Leaf = b.Entries[0].Leaf()
+	t.Log("genesis of another origin")
+	refused(t, s, b)
+
+	b = newBatch(begin(t, s))
 	b.record(50)
 	h := commit(t, s, b)
 
@@ -146,6 +156,17 @@ func testForgedChain(t *testing.T, s Backend) {
 		spoil(b)
 		b.To.Leaf = b.Entries[0].Leaf()
 		t.Log(name)
+		refused(t, s, b)
+	}
+
+	for _, spoilt := range []int{0, 1} { // of two that are written together
+		b := newBatch(h)
+		b.record(50)
+		b.record(50)
+		b.Entries[spoilt].Time = h.Time - 1
+		b.Entries[1].Prev = b.Entries[0].Leaf()
+		b.To.Leaf, b.To.Time = b.Entries[1].Leaf(), b.Entries[1].Time
+		t.Log("time goes back at", spoilt)
 		refused(t, s, b)
 	}
 

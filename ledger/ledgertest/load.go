@@ -207,6 +207,7 @@ func testLoadTherapies(t *testing.T, s Backend) {
 	}{
 		"by one": {[]ledger.Taking{ask(patient, one), ask(newID(), one), ask(many, one)},
 			map[ledger.ID][]ledger.ID{patient: {pending.ID, held.ID, ready.ID, completed.ID}, many: newest}},
+		"by one alone":  {[]ledger.Taking{ask(many, one)}, map[ledger.ID][]ledger.ID{many: newest}},
 		"by several":    {[]ledger.Taking{ask(patient, token(), two, one)}, map[ledger.ID][]ledger.ID{patient: {pending.ID, held.ID, ready.ID, expired.ID, completed.ID}}},
 		"by many":       {[]ledger.Taking{ask(many, token()), ask(patient, append(long, two)...)}, map[ledger.ID][]ledger.ID{patient: {held.ID, expired.ID}}},
 		"by the third":  {[]ledger.Taking{ask(patient, four)}, map[ledger.ID][]ledger.ID{patient: {mixture.ID}}},
@@ -215,14 +216,16 @@ func testLoadTherapies(t *testing.T, s Backend) {
 		"by no other's": {[]ledger.Taking{ask(many, two), ask(patient, token())}, nil},
 		"by nothing":    {[]ledger.Taking{ask(patient)}, nil},
 	} {
-		have := load(t, s, ledger.Want{Therapies: tt.asked})
-		same(t, name, have.Therapies, tt.have)
 		n := 0
 		for _, all := range tt.have {
 			n += len(all)
 		}
-		if len(have.Prescriptions) != n {
-			t.Errorf("%s: %d prescriptions were loaded, want %d", name, len(have.Prescriptions), n)
+		for _, asked := range [][]ledger.Taking{tt.asked, append(tt.asked, ask(newID(), one))} { // one alone, and with others
+			have := load(t, s, ledger.Want{Therapies: asked})
+			same(t, name, have.Therapies, tt.have)
+			if len(have.Prescriptions) != n {
+				t.Errorf("%s: %d prescriptions were loaded, want %d", name, len(have.Prescriptions), n)
+			}
 		}
 	}
 

@@ -30,6 +30,17 @@ func array(oid uint32, elements, bytes int) []byte {
 	return binary.BigEndian.AppendUint32(b, 1)
 }
 
+// elements is how many an array has.
+func elements(array []byte) uint32 { return binary.BigEndian.Uint32(array[12:]) }
+
+// only is the one element of an array; nil is NULL.
+func only(array []byte) []byte {
+	if binary.BigEndian.Uint32(array[arrayHeader:]) == null {
+		return nil
+	}
+	return array[arrayHeader+4:]
+}
+
 // null is the length of a NULL.
 const null = ^uint32(0)
 

@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/ledgertest"
@@ -20,5 +23,34 @@ func BenchmarkAppend(b *testing.B) {
 		queueState(&q, x)
 		queueEffects(&q, x)
 		return s.(ledgertest.Backend).Store.(*Store).run(ctx, q, "append")
+	})
+}
+
+// BenchmarkSmall reads what the backend of the one connection has used.
+func BenchmarkSmall(b *testing.B) {
+	dsn := server.Database(b)
+	if err := Migrate(b.Context(), dsn); err != nil {
+		b.Fatalf("Migrate: %v", err)
+	}
+	s, err := Open(b.Context(), Config{DSN: dsn, Conns: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	var pid int
+	if err := s.pool.QueryRow(b.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+		b.Fatal(err)
+	}
+	ledgertest.BenchmarkSmall(b, s, func() time.Duration {
+		// nanoseconds first (Documentation/scheduler/sched-stats.rst)
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+		var used int64
+		if err == nil {
+			_, err = fmt.Sscan(string(raw), &used)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(used)
 	})
 }

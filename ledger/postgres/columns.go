@@ -67,6 +67,16 @@ func keys(ks []ledger.Key) (orgs []pgtype.UUID, hashes [][]byte) {
 	return column(ks, func(k *ledger.Key) pgtype.UUID { return id(k.Org) }), column(ks, func(k *ledger.Key) []byte { return k.Hash[:] })
 }
 
+// asked is what to join with to find rows by key, and its two parameters. A single key needs no function: the planner
+// takes it for two constants.
+func asked(ks []ledger.Key) (from string, orgs, hashes any) {
+	if len(ks) == 1 {
+		return `(VALUES ($1::uuid, $2::bytea))`, id(ks[0].Org), ks[0].Hash[:]
+	}
+	orgs, hashes = keys(ks)
+	return `unnest($1::uuid[], $2::bytea[])`, orgs, hashes
+}
+
 // idInto scans a uuid, NULL as the zero id.
 type idInto struct{ to *ledger.ID }
 

@@ -46,12 +46,12 @@ func queueLedger(q *statements, b *ledger.Batch) {
 		for i, e := range rows {
 			encoded[i] = e.Bytes()
 		}
-		q.add("ledger", `INSERT INTO ledger (idx, entry) SELECT * FROM unnest($1::bigint[], $2::bytea[])`,
+		q.insert("ledger", `INSERT INTO ledger (idx, entry) SELECT * FROM unnest($1::bigint[], $2::bytea[])`,
 			bigints(rows, func(r *ledger.Entry) uint64 { return r.Index }),
 			blobs(encoded, func(r *[ledger.EntrySize]byte) []byte { return r[:] }))
 	}
 	if rows := b.Records; len(rows) > 0 {
-		q.add("record", `INSERT INTO record (idx, seq, epoch, version, id, org, of, key_id, type, sealed, sub)
+		q.insert("record", `INSERT INTO record (idx, seq, epoch, version, id, org, of, key_id, type, sealed, sub)
 		  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::bytea[], $11::bigint[])`,
 			bigints(rows, func(r *ledger.Record) uint64 { return r.Index }),
 			bigints(rows, func(r *ledger.Record) uint64 { return r.Seq }),
@@ -66,7 +66,7 @@ func queueLedger(q *statements, b *ledger.Batch) {
 			bigints(rows, func(r *ledger.Record) uint64 { return uint64(r.Sub) }))
 	}
 	if rows := b.Statements; len(rows) > 0 {
-		q.add("statement", `INSERT INTO statement (idx, text) SELECT * FROM unnest($1::bigint[], $2::text[])`,
+		q.insert("statement", `INSERT INTO statement (idx, text) SELECT * FROM unnest($1::bigint[], $2::text[])`,
 			bigints(rows, func(r *ledger.Statement) uint64 { return r.Index }),
 			texts(rows, func(r *ledger.Statement) string { return r.Text }))
 	}
@@ -80,7 +80,7 @@ func queueLedger(q *statements, b *ledger.Batch) {
 // queueMessages accounts for every message that came.
 func queueMessages(q *statements, b *ledger.Batch) {
 	if rows := b.Messages; len(rows) > 0 {
-		q.add("message", `INSERT INTO message (org, hash, body, record, seq, answer)
+		q.insert("message", `INSERT INTO message (org, hash, body, record, seq, answer)
 		  SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::uuid[], $5::bigint[], $6::bytea[])`,
 			ids(rows, func(r *ledger.Message) *ledger.ID { return &r.Org }),
 			blobs(rows, func(r *ledger.Message) []byte { return r.Hash[:] }),
@@ -90,7 +90,7 @@ func queueMessages(q *statements, b *ledger.Batch) {
 			blobs(rows, func(r *ledger.Message) []byte { return r.Answer }))
 	}
 	if rows := b.Replays; len(rows) > 0 {
-		q.add("replay", `INSERT INTO replay (epoch, seq, sub, org, hash)
+		q.insert("replay", `INSERT INTO replay (epoch, seq, sub, org, hash)
 		  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bytea[]) ON CONFLICT DO NOTHING`,
 			bigints(rows, func(r *ledger.Replay) uint64 { return r.Epoch }),
 			bigints(rows, func(r *ledger.Replay) uint64 { return r.Seq }),
@@ -99,7 +99,7 @@ func queueMessages(q *statements, b *ledger.Batch) {
 			blobs(rows, func(r *ledger.Replay) []byte { return r.Key.Hash[:] }))
 	}
 	if rows := b.Quarantined; len(rows) > 0 {
-		q.add("quarantine", `INSERT INTO quarantine (epoch, seq, sub, org, key_id, code, time, sealed)
+		q.insert("quarantine", `INSERT INTO quarantine (epoch, seq, sub, org, key_id, code, time, sealed)
 		  SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::bytea[])
 		  ON CONFLICT DO NOTHING`,
 			bigints(rows, func(r *ledger.Quarantined) uint64 { return r.Epoch }),
@@ -116,7 +116,7 @@ func queueMessages(q *statements, b *ledger.Batch) {
 // queueState writes what later decisions depend on.
 func queueState(q *statements, b *ledger.Batch) {
 	if rows := b.Prescriptions; len(rows) > 0 {
-		q.add("prescription", `INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
+		q.insert("prescription", `INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
 		    identity, group_id, due_at, version, therapy, state)
 		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[],
 		    $11::bytea[], $12::bytea[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[])
@@ -142,7 +142,7 @@ func queueState(q *statements, b *ledger.Batch) {
 			blobs(rows, func(r *ledger.Prescription) []byte { return r.State }))
 	}
 	if rows := b.Fills; len(rows) > 0 {
-		q.add("fill", `INSERT INTO fill (prescription, number, pharmacy, claim, record)
+		q.insert("fill", `INSERT INTO fill (prescription, number, pharmacy, claim, record)
 		  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[])`,
 			ids(rows, func(r *ledger.Fill) *ledger.ID { return &r.Prescription }),
 			bigints(rows, func(r *ledger.Fill) uint64 { return uint64(r.Number) }),
@@ -151,7 +151,7 @@ func queueState(q *statements, b *ledger.Batch) {
 			ids(rows, func(r *ledger.Fill) *ledger.ID { return &r.Record }))
 	}
 	if rows := b.Dispenses; len(rows) > 0 {
-		q.add("dispense", `INSERT INTO dispense (pharmacy, hash, resource, prescription, claim, status, version)
+		q.insert("dispense", `INSERT INTO dispense (pharmacy, hash, resource, prescription, claim, status, version)
 		  SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[])
 		  ON CONFLICT (pharmacy, hash) DO UPDATE SET resource = excluded.resource, prescription = excluded.prescription,
 		    claim = excluded.claim, status = excluded.status, version = excluded.version`,
@@ -164,7 +164,7 @@ func queueState(q *statements, b *ledger.Batch) {
 			bigints(rows, func(r *ledger.Dispense) uint64 { return uint64(r.Version) }))
 	}
 	if rows := b.Nominations; len(rows) > 0 {
-		q.add("nomination", `INSERT INTO nomination (patient, pharmacy) SELECT * FROM unnest($1::uuid[], $2::uuid[])
+		q.insert("nomination", `INSERT INTO nomination (patient, pharmacy) SELECT * FROM unnest($1::uuid[], $2::uuid[])
 		  ON CONFLICT (patient) DO UPDATE SET pharmacy = excluded.pharmacy`,
 			ids(rows, func(r *ledger.Nomination) *ledger.ID { return &r.Patient }),
 			ids(rows, func(r *ledger.Nomination) *ledger.ID { return &r.Pharmacy }))
@@ -174,7 +174,7 @@ func queueState(q *statements, b *ledger.Batch) {
 // queueEffects writes what is to happen outside.
 func queueEffects(q *statements, b *ledger.Batch) {
 	if rows := b.Delivered; len(rows) > 0 {
-		q.add("delivered", `INSERT INTO delivered (pharmacy, prescription, identifier, local)
+		q.insert("delivered", `INSERT INTO delivered (pharmacy, prescription, identifier, local)
 		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[]) ON CONFLICT (pharmacy, prescription) DO NOTHING`,
 			ids(rows, func(r *ledger.Delivered) *ledger.ID { return &r.Pharmacy }),
 			ids(rows, func(r *ledger.Delivered) *ledger.ID { return &r.Prescription }),
@@ -182,7 +182,7 @@ func queueEffects(q *statements, b *ledger.Batch) {
 			maybeBlobs(rows, func(r *ledger.Delivered) []byte { return maybeHash(&r.Local) }))
 	}
 	if rows := b.Effects; len(rows) > 0 {
-		q.add("effect", `INSERT INTO effect (number, kind, type, state, org, patient, record, prescription, claim, seq, idx, time, items, body)
+		q.insert("effect", `INSERT INTO effect (number, kind, type, state, org, patient, record, prescription, claim, seq, idx, time, items, body)
 		  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::bigint[],
 		    $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bytea[])`,
 			bigints(rows, func(r *ledger.Effect) uint64 { return r.Number }),
@@ -205,7 +205,7 @@ func queueEffects(q *statements, b *ledger.Batch) {
 // queueDirectory is rare.
 func queueDirectory(q *statements, b *ledger.Batch) {
 	if rows := latest(b.Organizations, func(o *ledger.Organization) ledger.ID { return o.ID }); len(rows) > 0 {
-		q.add("organization", `INSERT INTO organization (id, kind, name, sandbox, disabled, intents, signature, anchors)
+		q.insert("organization", `INSERT INTO organization (id, kind, name, sandbox, disabled, intents, signature, anchors)
 		  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]::boolean[], $5::int[]::boolean[], $6::text[], $7::text[], $8::text[])
 		  ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, sandbox = excluded.sandbox,
 		    disabled = excluded.disabled, intents = excluded.intents, signature = excluded.signature, anchors = excluded.anchors`,
@@ -220,7 +220,7 @@ func queueDirectory(q *statements, b *ledger.Batch) {
 		queueIdentifiers(q, rows)
 	}
 	if rows := latest(b.Clients, func(c *ledger.Client) ledger.ID { return c.ID }); len(rows) > 0 {
-		q.add("client", `INSERT INTO client (id, org, secret, disabled)
+		q.insert("client", `INSERT INTO client (id, org, secret, disabled)
 		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::int[]::boolean[])
 		  ON CONFLICT (id) DO UPDATE SET org = excluded.org, secret = excluded.secret, disabled = excluded.disabled`,
 			ids(rows, func(c *ledger.Client) *ledger.ID { return &c.ID }),
@@ -244,7 +244,7 @@ func queueIdentifiers(q *statements, orgs []ledger.Organization) {
 		}
 	}
 	q.add("identifier-drop", `DELETE FROM organization_identifier WHERE org = ANY ($1)`, ids(orgs, func(o *ledger.Organization) *ledger.ID { return &o.ID }))
-	q.add("identifier", `INSERT INTO organization_identifier (system, value, org, position) SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])`,
+	q.insert("identifier", `INSERT INTO organization_identifier (system, value, org, position) SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])`,
 		texts(rows, func(r *row) string { return r.System }), texts(rows, func(r *row) string { return r.Value }),
 		ids(rows, func(r *row) *ledger.ID { return &r.org }), bigints(rows, func(r *row) uint64 { return uint64(r.position) }))
 }

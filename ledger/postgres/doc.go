@@ -3,7 +3,8 @@
 //
 // Promises:
 //   - Commit is one round trip and one transaction: the head is locked and compared, everything is
-//     written with one UNNEST statement for each kind of row, the head moves. A miss writes nothing.
+//     written with one statement for each kind of row (UNNEST, or the values of a single row), the head
+//     moves. A miss writes nothing.
 //   - The chain is a foreign key, and PostgreSQL computes the leaves: a fork, a gap or a forged entry is
 //     refused by the database itself. The hub's role can neither update nor delete an entry.
 //   - The lease runs by the database's clock.

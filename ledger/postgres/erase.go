@@ -18,7 +18,7 @@ const erasedAnswer = `{"status":410,"code":"RX_ERASED"}`
 // queueKeeping writes holds and requests, and last an erasure.
 func queueKeeping(q *statements, b *ledger.Batch) {
 	if rows := b.Holds; len(rows) > 0 {
-		q.add("hold", `INSERT INTO hold (id, org, patient, time) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])`,
+		q.insert("hold", `INSERT INTO hold (id, org, patient, time) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])`,
 			ids(rows, func(r *ledger.Hold) *ledger.ID { return &r.ID }),
 			ids(rows, func(r *ledger.Hold) *ledger.ID { return &r.Org }),
 			maybeIDs(rows, func(r *ledger.Hold) *ledger.ID { return &r.Patient }),
@@ -28,7 +28,7 @@ func queueKeeping(q *statements, b *ledger.Batch) {
 		q.add("release-hold", `DELETE FROM hold WHERE id = ANY ($1)`, ids(rows, func(r *ledger.ID) *ledger.ID { return r }))
 	}
 	if rows := b.Requests; len(rows) > 0 {
-		q.add("patient-request", `INSERT INTO patient_request (id, patient, kind, time) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[])`,
+		q.insert("patient-request", `INSERT INTO patient_request (id, patient, kind, time) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[])`,
 			ids(rows, func(r *ledger.PatientRequest) *ledger.ID { return &r.ID }),
 			ids(rows, func(r *ledger.PatientRequest) *ledger.ID { return &r.Patient }),
 			texts(rows, func(r *ledger.PatientRequest) string { return r.Kind }),

@@ -24,7 +24,7 @@ func queueLinks(q *statements, links []ledger.PatientLink) {
 		q.add("unlink", `DELETE FROM patient_link WHERE patient = ANY ($1)`, ids(ended, patient))
 	}
 	if len(made) > 0 {
-		q.add("link", `INSERT INTO patient_link (patient, person) SELECT * FROM unnest($1::uuid[], $2::uuid[])
+		q.insert("link", `INSERT INTO patient_link (patient, person) SELECT * FROM unnest($1::uuid[], $2::uuid[])
 		  ON CONFLICT (patient) DO UPDATE SET person = excluded.person`,
 			ids(made, patient), ids(made, func(l *ledger.PatientLink) *ledger.ID { return &l.Person }))
 	}

@@ -68,9 +68,8 @@ func (l loader) messages(ks []ledger.Key) {
 	if len(ks) == 0 {
 		return
 	}
-	orgs, hashes := keys(ks)
-	l.ask(`SELECT m.org, m.hash, m.body, m.record, m.seq, m.answer
-	  FROM unnest($1::uuid[], $2::bytea[]) AS asked (org, hash) JOIN message m USING (org, hash)`, func(rows pgx.Rows) error {
+	from, orgs, hashes := asked(ks)
+	l.ask(`SELECT m.org, m.hash, m.body, m.record, m.seq, m.answer FROM `+from+` AS asked (org, hash) JOIN message m USING (org, hash)`, func(rows pgx.Rows) error {
 		var m ledger.Message
 		err := rows.Scan(idInto{&m.Org}, hashInto{&m.Hash}, hashInto{&m.Body}, idInto{&m.Record}, &m.Seq, &m.Answer)
 		l.have.Messages[m.Key] = m
@@ -82,8 +81,8 @@ func (l loader) identities(ks []ledger.Key) {
 	if len(ks) == 0 {
 		return
 	}
-	orgs, hashes := keys(ks)
-	l.ask(`SELECT `+prescriptionColumns+deliveredTo+` FROM unnest($1::uuid[], $2::bytea[]) AS asked (org, hash)
+	from, orgs, hashes := asked(ks)
+	l.ask(`SELECT `+prescriptionColumns+deliveredTo+` FROM `+from+` AS asked (org, hash)
 	  JOIN prescription p ON p.clinic = asked.org AND p.identity = asked.hash`, func(rows pgx.Rows) error {
 		p, err := l.add(rows)
 		l.have.Identities[ledger.Key{Org: p.Clinic, Hash: p.Identity}] = p.ID
@@ -109,8 +108,8 @@ func (l loader) citations(ks []ledger.Key) {
 	if len(ks) == 0 {
 		return
 	}
-	orgs, hashes := keys(ks)
-	l.ask(`WITH asked AS (SELECT * FROM unnest($1::uuid[], $2::bytea[]) AS a (org, hash)), found AS (
+	from, orgs, hashes := asked(ks)
+	l.ask(`WITH asked AS (SELECT * FROM `+from+` AS a (org, hash)), found AS (
 	    SELECT a.org, a.hash, d.prescription FROM asked a JOIN delivered d ON d.pharmacy = a.org AND d.identifier = a.hash
 	    UNION
 	    SELECT a.org, a.hash, d.prescription FROM asked a JOIN delivered d ON d.pharmacy = a.org AND d.local = a.hash)
@@ -127,14 +126,14 @@ func (l loader) dispenses(ks []ledger.Key) {
 	if len(ks) == 0 {
 		return
 	}
-	orgs, hashes := keys(ks)
-	const asked = ` FROM unnest($1::uuid[], $2::bytea[]) AS asked (org, hash) JOIN dispense d ON d.pharmacy = asked.org AND d.hash = asked.hash `
-	l.ask(`SELECT `+dispenseColumns+asked, func(rows pgx.Rows) error {
+	from, orgs, hashes := asked(ks)
+	from = ` FROM ` + from + ` AS asked (org, hash) JOIN dispense d ON d.pharmacy = asked.org AND d.hash = asked.hash `
+	l.ask(`SELECT `+dispenseColumns+from, func(rows pgx.Rows) error {
 		d, err := scanDispense(rows)
 		l.have.Dispenses[d.Key] = d
 		return err
 	}, orgs, hashes)
-	l.ask(`SELECT `+prescriptionColumns+deliveredTo+asked+`JOIN prescription p ON p.id = d.prescription`, func(rows pgx.Rows) error {
+	l.ask(`SELECT `+prescriptionColumns+deliveredTo+from+`JOIN prescription p ON p.id = d.prescription`, func(rows pgx.Rows) error {
 		_, err := l.add(rows)
 		return err
 	}, orgs, hashes)

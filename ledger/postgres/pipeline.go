@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -19,6 +20,23 @@ type statements []statement
 
 func (q *statements) add(name, text string, params ...[]byte) {
 	*q = append(*q, statement{name, text, params})
+}
+
+// insert adds an INSERT … SELECT * FROM unnest(…), whose parameters are columns. Of a single row they are its values:
+// PostgreSQL reads each column of unnest through a buffer of its own, which costs more than the row does.
+func (q *statements) insert(name, text string, columns ...[]byte) {
+	if elements(columns[0]) == 1 {
+		for i, c := range columns {
+			columns[i] = only(c)
+		}
+		name, text = name+"-one", oneRow(text)
+	}
+	q.add(name, text, columns...)
+}
+
+// oneRow is the text of the same statement for the values of one row.
+func oneRow(text string) string {
+	return strings.NewReplacer("SELECT * FROM unnest(", "VALUES (", "[]", "").Replace(text)
 }
 
 // size is about what q takes on the wire, bytes.
