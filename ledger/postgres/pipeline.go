@@ -29,15 +29,13 @@ func (q *statements) insert(name, text string, columns ...[]byte) {
 		for i, c := range columns {
 			columns[i] = only(c)
 		}
-		name, text = name+"-one", oneRow(text)
+		name, text = name+"-one", oneRow.Replace(text)
 	}
 	q.add(name, text, columns...)
 }
 
-// oneRow is the text of the same statement for the values of one row.
-func oneRow(text string) string {
-	return strings.NewReplacer("SELECT * FROM unnest(", "VALUES (", "[]", "").Replace(text)
-}
+// oneRow makes of such a text that of the same statement for the values of one row.
+var oneRow = strings.NewReplacer("SELECT * FROM unnest(", "VALUES (", "[]", "")
 
 // size is about what q takes on the wire, bytes.
 func (q statements) size() (n int) {
