@@ -4,6 +4,11 @@
 //
 //	go run ./internal/bench -stores postgres,sqlite -seconds 5
 //
+// With -against it compares this tree with a binary made before a change, in turns, and prints the median
+// ratio of the turns:
+//
+//	go run ./internal/bench -stores postgres -loads 16,256,claims -seconds 2 -against ./dosewire-before
+//
 // The hub runs as a process of its own, with validation, sealing, ledger and announcing on, so that
 // its resident memory can be read; so does the bare handler. All traffic is on loopback and every
 // loop is bounded.

@@ -25,11 +25,17 @@ func main() {
 	seconds := flag.Int("seconds", 5, "how long each load runs")
 	backlog := flag.Int("backlog", 20000, "messages of the backlog that is drained")
 	loads := flag.String("loads", "1,16,256,paced,claims,large,drain", "which `loads`: requests in flight, paced, claims, large, drain")
+	against := flag.String("against", "", "compare with this dosewire `binary`, in turns, instead of with the references")
+	rounds := flag.Int("rounds", 9, "turns of each load with -against")
 	out := flag.String("json", "", "write the figures to this `file` too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := plan{loads: strings.Split(*loads, ","), each: time.Duration(*seconds) * time.Second, backlog: *backlog}
+	if *against != "" {
+		exit(compare(ctx, strings.Split(*stores, ",")[0], p, *against, *rounds))
+		return
+	}
 	exit(run(ctx, strings.Split(*stores, ","), p, *out))
 }
 
@@ -128,7 +134,11 @@ func benchStore(ctx context.Context, r *report, store, dir string, p plan) error
 
 // benchHub measures what a client of the hub sees.
 func benchHub(ctx context.Context, r *report, store, dir string, db databases, p plan) error {
-	h, err := startHub(ctx, filepath.Join(dir, "data"), db)
+	bin, err := program(ctx, dir)
+	if err != nil {
+		return err
+	}
+	h, err := startHub(ctx, bin, filepath.Join(dir, "data"), db)
 	if err != nil {
 		return err
 	}

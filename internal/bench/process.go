@@ -172,13 +172,9 @@ func program(ctx context.Context, dir string) (string, error) {
 	return path, build.Run()
 }
 
-// startHub runs `dosewire serve` on its own data folder with one clinic and the pharmacy that the
-// prescriptions name.
-func startHub(ctx context.Context, data string, db databases) (*process, error) {
-	bin, err := program(ctx, filepath.Dir(data))
-	if err != nil {
-		return nil, err
-	}
+// startHub runs `dosewire serve`, of the binary bin, on its own data folder with one clinic and the pharmacy
+// that the prescriptions name.
+func startHub(ctx context.Context, bin, data string, db databases) (*process, error) {
 	env := append(os.Environ(), "DOSEWIRE_DATA="+data, "DOSEWIRE_HTTP_ADDRESS=127.0.0.1:0", "DOSEWIRE_NATS_ADDRESS=127.0.0.1:0",
 		"DOSEWIRE_LOG_LEVEL=warn", "DOSEWIRE_STORE_DSN="+db.dsn, "DOSEWIRE_STORE_KEYS_DSN="+db.keys, "DOSEWIRE_STORE_MIGRATE=true")
 	if db.dsn == "" {

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// compare measures this tree's hub beside another binary. Both run at once, each with databases of its own,
+// and every load goes to one and then to the other, in turns: what else the machine does meets both, and the
+// median ratio of the turns tells a few per cent apart where rates of whole runs differ by half.
+func compare(ctx context.Context, store string, p plan, against string, rounds int) error {
+	dir, err := os.MkdirTemp("", "dosewire-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // the database's user must reach its own folder
+		return err
+	}
+	mine, err := program(ctx, dir)
+	if err != nil {
+		return err
+	}
+	var both [2]contender
+	for i, bin := range []string{against, mine} {
+		c := &both[i]
+		home := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.Mkdir(home, 0o755); err != nil {
+			return err
+		}
+		if c.db, err = openDatabases(ctx, store, home); err != nil {
+			return err
+		}
+		defer c.db.close()
+		if c.hub, err = startHub(ctx, bin, filepath.Join(home, "data"), c.db); err != nil {
+			return err
+		}
+		defer c.hub.stop()
+		if err := acquaint(ctx, c.hub.target); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("medians of %d turns of %v: other, this, and this/other of each turn (quartiles)\n", rounds, p.each)
+	for _, load := range p.loads {
+		if load == "large" || load == "drain" {
+			continue // they have no turns
+		}
+		var samples [2][]sample
+		for round := range rounds {
+			for k := range both {
+				i := (round + k) % 2 // nobody is always first
+				s, err := both[i].turn(ctx, load, fmt.Sprintf("%s-%d", load, round), p.each)
+				if err != nil {
+					return fmt.Errorf("%s: %w", load, err)
+				}
+				samples[i] = append(samples[i], s)
+			}
+		}
+		versus(load, samples)
+	}
+	fmt.Printf("  resident memory, highest: %.0f MB, %.0f MB\n", both[0].hub.resident(), both[1].hub.resident())
+	return nil
+}
+
+// contender is one of the two.
+type contender struct {
+	hub *process
+	db  databases
+}
+
+// turn is one load, once. run is new each time.
+func (c contender) turn(ctx context.Context, load, run string, each time.Duration) (s sample, err error) {
+	work := func() sample { return pace(ctx, c.hub.target, run, order, 200, each) }
+	switch load {
+	case "paced":
+	case "claims":
+		if err := issue(ctx, c.hub.target, run, int(each.Seconds()*200)); err != nil {
+			return s, err
+		}
+		settle()
+		work = func() sample { return pace(ctx, c.hub.pharmacy, run, claim, 200, each) }
+	default:
+		inFlight, err := strconv.Atoi(load)
+		if err != nil {
+			return s, fmt.Errorf("no such load: %w", err)
+		}
+		work = func() sample { return saturate(ctx, c.hub.target, run, inFlight, each) }
+	}
+	if s = c.db.costing(c.hub, work); s.Failed > 0 {
+		return s, fmt.Errorf("%d requests failed", s.Failed)
+	}
+	return s, nil
+}
+
+// versus prints what the turns of one load say.
+func versus(load string, samples [2][]sample) {
+	for _, m := range []struct {
+		what string
+		of   func(*sample) float64
+	}{
+		{"rate, /s", func(s *sample) float64 { return s.rate() }},
+		{"processor, us", func(s *sample) float64 { return s.each(s.Process) }},
+		{"database's, us", func(s *sample) float64 { return s.each(s.Database) }},
+		{"p50, ms", func(s *sample) float64 { return ms(s.quantile(0.50)) }},
+		{"p99, ms", func(s *sample) float64 { return ms(s.quantile(0.99)) }},
+	} {
+		var other, this, ratio []float64
+		for i := range samples[0] {
+			a, b := m.of(&samples[0][i]), m.of(&samples[1][i])
+			other, this, ratio = append(other, a), append(this, b), append(ratio, b/a)
+		}
+		if at(other, 2) == 0 { // SQLite has no processes of its own
+			continue
+		}
+		fmt.Printf("  %-7s %-15s %9.1f %9.1f   %.3f (%.3f-%.3f)\n", load, m.what,
+			at(other, 2), at(this, 2), at(ratio, 2), at(ratio, 1), at(ratio, 3))
+	}
+}
+
+// at is a quartile: 2 is the median.
+func at(values []float64, quarter int) float64 {
+	slices.Sort(values)
+	return values[min(len(values)*quarter/4, len(values)-1)]
+}
