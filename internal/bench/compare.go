@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -13,23 +12,31 @@ import (
 // compare measures this tree's hub beside another binary. Both run at once, each with databases of its own,
 // and every load goes to one and then to the other, in turns: what else the machine does meets both, and the
 // median ratio of the turns tells a few per cent apart where rates of whole runs differ by half.
-func compare(ctx context.Context, store string, p plan, against string, rounds int) error {
-	dir, err := os.MkdirTemp("", "dosewire-bench-")
+func compare(ctx context.Context, stores []string, p plan, against string, rounds int) error {
+	dir, err := folder()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // the database's user must reach its own folder
-		return err
-	}
 	mine, err := program(ctx, dir)
 	if err != nil {
 		return err
 	}
+	fmt.Printf("medians of %d turns of %v: other, this, and this/other of each turn (quartiles)\n", rounds, p.each)
+	for _, store := range stores {
+		if err := compareOn(ctx, store, dir, p, [2]string{against, mine}, rounds); err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+	}
+	return nil
+}
+
+// compareOn compares the two on one kind of store.
+func compareOn(ctx context.Context, store, dir string, p plan, bins [2]string, rounds int) (err error) {
 	var both [2]contender
-	for i, bin := range []string{against, mine} {
+	for i, bin := range bins {
 		c := &both[i]
-		home := filepath.Join(dir, strconv.Itoa(i))
+		home := filepath.Join(dir, store+strconv.Itoa(i))
 		if err := os.Mkdir(home, 0o755); err != nil {
 			return err
 		}
@@ -45,7 +52,6 @@ func compare(ctx context.Context, store string, p plan, against string, rounds i
 			return err
 		}
 	}
-	fmt.Printf("medians of %d turns of %v: other, this, and this/other of each turn (quartiles)\n", rounds, p.each)
 	for _, load := range p.loads {
 		if load == "large" || load == "drain" {
 			continue // they have no turns
@@ -61,9 +67,9 @@ func compare(ctx context.Context, store string, p plan, against string, rounds i
 				samples[i] = append(samples[i], s)
 			}
 		}
-		versus(load, samples)
+		versus(store, load, samples)
 	}
-	fmt.Printf("  resident memory, highest: %.0f MB, %.0f MB\n", both[0].hub.resident(), both[1].hub.resident())
+	fmt.Printf("  %-9s resident memory, highest: %.0f MB, %.0f MB\n", store, both[0].hub.resident(), both[1].hub.resident())
 	return nil
 }
 
@@ -98,7 +104,7 @@ func (c contender) turn(ctx context.Context, load, run string, each time.Duratio
 }
 
 // versus prints what the turns of one load say.
-func versus(load string, samples [2][]sample) {
+func versus(store, load string, samples [2][]sample) {
 	for _, m := range []struct {
 		what string
 		of   func(*sample) float64
@@ -114,16 +120,10 @@ func versus(load string, samples [2][]sample) {
 			a, b := m.of(&samples[0][i]), m.of(&samples[1][i])
 			other, this, ratio = append(other, a), append(this, b), append(ratio, b/a)
 		}
-		if at(other, 2) == 0 { // SQLite has no processes of its own
+		if quantile(other, 0.5) == 0 { // SQLite has no processes of its own
 			continue
 		}
-		fmt.Printf("  %-7s %-15s %9.1f %9.1f   %.3f (%.3f-%.3f)\n", load, m.what,
-			at(other, 2), at(this, 2), at(ratio, 2), at(ratio, 1), at(ratio, 3))
+		fmt.Printf("  %-9s %-7s %-15s %9.1f %9.1f   %.3f (%.3f-%.3f)\n", store, load, m.what,
+			quantile(other, 0.5), quantile(this, 0.5), quantile(ratio, 0.5), quantile(ratio, 0.25), quantile(ratio, 0.75))
 	}
-}
-
-// at is a quartile: 2 is the median.
-func at(values []float64, quarter int) float64 {
-	slices.Sort(values)
-	return values[min(len(values)*quarter/4, len(values)-1)]
 }

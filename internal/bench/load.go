@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,12 +89,15 @@ func (s sample) each(t time.Duration) float64 {
 
 func (s sample) rate() float64 { return float64(s.Done) / s.Elapsed.Seconds() }
 
-func (s sample) quantile(q float64) time.Duration {
-	if len(s.latencies) == 0 {
-		return 0
+func (s sample) quantile(q float64) time.Duration { return quantile(s.latencies, q) }
+
+// quantile sorts the values; zero when there are none.
+func quantile[T cmp.Ordered](values []T, q float64) (v T) {
+	if len(values) == 0 {
+		return v
 	}
-	slices.Sort(s.latencies)
-	return s.latencies[min(len(s.latencies)-1, int(q*float64(len(s.latencies))))]
+	slices.Sort(values)
+	return values[min(len(values)-1, int(q*float64(len(values))))]
 }
 
 // target is where prescriptions are posted.

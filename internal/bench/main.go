@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -33,7 +34,10 @@ func main() {
 	defer stop()
 	p := plan{loads: strings.Split(*loads, ","), each: time.Duration(*seconds) * time.Second, backlog: *backlog}
 	if *against != "" {
-		exit(compare(ctx, strings.Split(*stores, ",")[0], p, *against, *rounds))
+		if *out != "" || *rounds < 1 {
+			exit(errors.New("-against writes no -json, and needs one of -rounds at least"))
+		}
+		exit(compare(ctx, strings.Split(*stores, ","), p, *against, *rounds))
 		return
 	}
 	exit(run(ctx, strings.Split(*stores, ","), p, *out))
@@ -89,15 +93,21 @@ func (r *report) paced(store, what string, ours, theirs sample) error {
 	return nil
 }
 
-func run(ctx context.Context, stores []string, p plan, out string) error {
+// folder makes one for a run, which the database's user can reach too.
+func folder() (string, error) {
 	dir, err := os.MkdirTemp("", "dosewire-bench-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+func run(ctx context.Context, stores []string, p plan, out string) error {
+	dir, err := folder()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // the database's user must reach its own folder
-		return err
-	}
 	fmt.Printf("dosewire bench: %s, %d cores, prescription of %d bytes, %d patients, %v a load\n",
 		runtime.Version(), runtime.NumCPU(), len(order("x", 1)), patients, p.each)
 	r := &report{}
