@@ -9,9 +9,14 @@ import (
 const typeRefused = "refused"
 
 // quarantineRecord is the record as which a quarantined message is sealed. Its id follows from its
-// place, which no two messages share, so that the row is enough to open it.
+// place, which no two messages share, so that the row is enough to open it. Sequences go on from one epoch
+// to the next; terms are counted beside them.
 func quarantineRecord(q Quarantined) Record {
-	place := binary.BigEndian.AppendUint64([]byte("dosewire/quarantine/v1"), q.Seq)
+	label := "dosewire/quarantine/v1"
+	if q.Epoch == 0 {
+		label = "dosewire/quarantine/term/v1"
+	}
+	place := binary.BigEndian.AppendUint64([]byte(label), q.Seq)
 	place = binary.BigEndian.AppendUint64(place, uint64(q.Sub))
 	sum := sha256.Sum256(place)
 	return Record{ID: ID(sum[:16]), Org: q.Org, KeyID: q.KeyID, Type: typeRefused, Version: 1, Sealed: q.Sealed}

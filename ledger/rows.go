@@ -27,9 +27,9 @@ type Record struct {
 	Type     string // FHIR resource type, or "fact"; ASCII, at most 32 bytes
 	Version  int    // 1 for a create; a later version of the same resource is another record
 	Of       ID     // the resource's id: equal to ID for version 1
-	Epoch    uint64
-	Seq      uint64 // intake sequence that brought it
-	Sub      int    // which message of the sequence, and which entry of a batch Bundle; 0 when there is one
+	Epoch    uint64 // generation of the intake; 0 for what came past it, straight to the recorder
+	Seq      uint64 // intake sequence that brought it; past it, the recorder's term
+	Sub      int    // which message of the sequence or term, and which entry of a batch Bundle; 0 when there is one
 	Sealed   []byte // nil once erased
 	Index    uint64 // its entry
 	ErasedBy uint64 // the entry of its erasure; 0 until then
@@ -44,11 +44,11 @@ type Message struct {
 	Seq    uint64
 }
 
-// Replay says that a message of an intake sequence repeated a decided one and changed nothing. Written
-// again, it stays as it is.
+// Replay says that a message repeated a decided one and changed nothing. Its place is as a Record's.
+// Written again, it stays as it is.
 type Replay struct {
 	Epoch, Seq uint64
-	Sub        int // which message of the sequence, and which entry of a batch Bundle; 0 when there is one
+	Sub        int
 	Key        Key
 }
 
@@ -127,7 +127,7 @@ type Effect struct {
 	Prescription ID     // Rx-Id; zero when several or none
 	Claim        uint64 // Rx-Claim; 0 = none
 	State        string // the prescription's status after the decision
-	Seq          uint64 // intake sequence of the message that brought it: Rx-Cause, which the publisher knows from its PubAck
+	Seq          uint64 // intake sequence of the message that brought it: Rx-Cause, which the publisher knows from its PubAck; 0 = none
 	Index        uint64 // Rx-Index: the ledger entry; NoIndex for a refusal
 	Time         int64  // unix ms
 }
@@ -136,10 +136,10 @@ type Effect struct {
 const NoIndex = ^uint64(0)
 
 // Quarantined is a message that was refused or could not be recorded, sealed under a key that lives
-// for 30 days.
+// for 30 days. Its place is as a Record's.
 type Quarantined struct {
 	Epoch, Seq uint64
-	Sub        int // which message of the sequence, and which entry of a batch Bundle; 0 when there is one
+	Sub        int
 	Org        ID
 	KeyID      ID
 	Sealed     []byte

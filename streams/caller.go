@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"maps"
 	"strconv"
 	"sync"
@@ -14,9 +15,11 @@ import (
 	"github.com/dosewire/dosewire/internal/fault"
 )
 
-// Caller publishes to RX_INTAKE and waits for the recorder's answer. Safe for concurrent use.
+// Caller brings messages to the recorder and waits for its answer: through RX_INTAKE, or at once to a
+// recorder of the same process that takes them so. Safe for concurrent use.
 type Caller struct {
 	publisher *Publisher
+	here      *Callers
 	inbox     string
 	sub       *nats.Subscription
 	closed    chan struct{}
@@ -33,10 +36,10 @@ type call struct {
 	done   chan struct{}
 }
 
-// NewCaller subscribes the hub's reply inbox on nc. The name of the inbox is a secret of 128 bits:
-// whoever knew it could answer in the recorder's place.
-func NewCaller(nc *nats.Conn, p *Publisher) (*Caller, error) {
-	c := &Caller{publisher: p, inbox: ReplyPrefix + "call." + rand.Text(), closed: make(chan struct{}), waiting: make(map[string]*call)}
+// NewCaller subscribes the hub's reply inbox on nc, and makes the Caller known here (nil: nowhere). The name
+// of the inbox is a secret of 128 bits: whoever knew it could answer in the recorder's place.
+func NewCaller(nc *nats.Conn, p *Publisher, here *Callers) (*Caller, error) {
+	c := &Caller{publisher: p, here: here, inbox: ReplyPrefix + "call." + rand.Text(), closed: make(chan struct{}), waiting: make(map[string]*call)}
 	sub, err := nc.Subscribe(c.inbox, c.arrived)
 	if err != nil {
 		return nil, wrap(err, "listen for answers")
@@ -46,15 +49,18 @@ func NewCaller(nc *nats.Conn, p *Publisher) (*Caller, error) {
 	if err := nc.FlushTimeout(ackWait); err != nil {
 		return nil, wrap(err, "listen for answers")
 	}
+	here.add(c)
 	return c, nil
 }
 
 // Call publishes m with Rx-Reply and the trace context of ctx set, and waits. It returns as soon as
-// the answer is there, also when it overtakes the PubAck.
+// the answer is there, also when it overtakes the PubAck. A message of an organisation goes to a reader here
+// instead, if there is one that takes it; should that one end before it has answered, the message is
+// published after all. Nobody may change m afterwards.
 //
-// Errors: those of Publish when m could not be stored within wait; CodePending when it is stored and
-// the answer is late, ctx ended or the Caller was closed. After either, the same call fetches the
-// answer: the recorder repeats its first decision.
+// Errors: those of Publish when m could not be stored within wait; CodePending when it is stored, or taken,
+// and the answer is late, ctx ended or the Caller was closed. After either, the same call fetches the
+// answer: the recorder repeats its first decision, or makes it.
 func (c *Caller) Call(ctx context.Context, m Message, wait time.Duration) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -66,14 +72,28 @@ func (c *Caller) Call(ctx context.Context, m Message, wait time.Duration) (Answe
 	header[HeaderReply] = []string{c.inbox + " " + correlation}
 	Inject(ctx, header)
 	m.Header = header
+	if gone, taken := c.here.offer(m); taken {
+		if a, err := c.wait(ctx, waiting, gone); !errors.Is(err, errGone) {
+			return a, err
+		}
+	}
 	if err := c.publisher.publish(ctx, m, waiting.done); err != nil {
 		return Answer{}, err
 	}
+	return c.wait(ctx, waiting, nil)
+}
+
+// errGone: the reader that took a message ended without an answer.
+var errGone = errors.New("streams: reader is gone")
+
+func (c *Caller) wait(ctx context.Context, waiting *call, gone <-chan struct{}) (Answer, error) {
 	select {
 	case <-waiting.done:
 		return waiting.answer, nil
 	case <-ctx.Done():
 		return Answer{}, fault.Of(fault.CodePending).Wrap(context.Cause(ctx))
+	case <-gone:
+		return Answer{}, errGone
 	case <-c.closed:
 		return Answer{}, fault.Of(fault.CodePending).Wrap(ErrClosed)
 	}
@@ -84,6 +104,7 @@ func (c *Caller) Close() error {
 	var err error
 	c.closing.Do(func() {
 		close(c.closed)
+		c.here.remove(c)
 		err = wrap(c.sub.Unsubscribe(), "close caller")
 	})
 	return err

@@ -15,7 +15,12 @@ import (
 
 func newCaller(t testing.TB, h *hub) *streams.Caller {
 	t.Helper()
-	c, err := streams.NewCaller(h.nc, h.publisher(t))
+	return newCallerAt(t, h, nil)
+}
+
+func newCallerAt(t testing.TB, h *hub, here *streams.Callers) *streams.Caller {
+	t.Helper()
+	c, err := streams.NewCaller(h.nc, h.publisher(t), here)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,9 +183,8 @@ func TestReplyHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	near, far := newCaller(t, h), newCaller(t, h)
 	var here streams.Callers
-	here.Add(near)
+	near, far := newCallerAt(t, h, &here), newCaller(t, h)
 
 	type outcome struct {
 		answer streams.Answer

@@ -19,7 +19,7 @@
 //	traceparent   W3C trace context, with tracestate
 //	Rx-Reply      where a [Caller] waits: "<inbox> <correlation>"; believed only under _INBOX.hub.
 //	Rx-Delivery   number of the delivery: the cursor of GET /fhir/$deliveries
-//	Rx-Cause      intake sequence (PubAck.seq) of the message that brought a delivery
+//	Rx-Cause      intake sequence (PubAck.seq) of the message that brought a delivery; absent when it had none
 //	Rx-Index      ledger index of the entry behind a delivery; absent for refusals
 //	Rx-Leaf       its leaf hash, hex
 //	Rx-Id         prescription id, when the message concerns exactly one
@@ -45,19 +45,25 @@
 // [Reader] takes it apart: its messages have one sequence, and Part tells them apart. Whoever stops in
 // the middle of one reads all of it again ([Message.Ends]).
 //
+// # Past the stream
+//
+// A [Caller] waits for the recorder's answer, which comes after the commit. Where a [Reader] of the same
+// process takes what its [Callers] bring, a message of an organisation is offered to it and never stored
+// here; it is stored when the Reader has no room, or ends before the answer has come.
+//
 // # Promises
 //
 //   - Durability: [Publisher.Publish] and [DeliveryPublisher.Publish] return nil only when the server
 //     has said that the message is on disk. [Ensure] refuses streams whose settings would weaken this.
 //   - Order: [Reader] yields a stream's messages in stream order without omissions, over reconnects
-//     and consumer resets. Deliveries are stored in the order given. Concurrent calls of
+//     and consumer resets, and what was offered to it in between as it came. Deliveries are stored in the order given. Concurrent calls of
 //     [Publisher.Publish] have no order among themselves.
 //   - Repeats: every message may be stored twice in RX_INTAKE and delivered twice from RX_DELIVERY,
 //     always with the same Nats-Msg-Id. The database decides what is a repeat.
 //   - Fence: [DeliveryPublisher] stores nothing behind a message that it does not know of.
 //   - Memory: readers and consumers hold a bounded number of bytes, whatever the backlog.
-//   - Concurrency: everything is safe for concurrent use except [Reader] and [DeliveryPublisher],
-//     which belong to one goroutine each.
+//   - Concurrency: everything is safe for concurrent use except [Reader] (but for Offer and Close) and
+//     [DeliveryPublisher], which belong to one goroutine each.
 //   - Bodies are opaque here. No error, span or log of this package carries one, nor a subject, nor a
 //     message id.
 //

@@ -23,3 +23,10 @@ func ParseReply(value string) (inbox, correlation string, ok bool) { return pars
 
 // Differences is differences.
 func Differences(want, got jetstream.StreamConfig) []string { return differences(want, got) }
+
+// Len is how many Callers are known.
+func (here *Callers) Len() int {
+	here.mu.RLock()
+	defer here.mu.RUnlock()
+	return len(here.byName)
+}

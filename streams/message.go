@@ -17,6 +17,10 @@ type Message struct {
 	Time    time.Time // stream time; zero before it is stored
 	Part    int       // position in the stream message that carried it with others
 	Parts   int       // how many that message carried; 0 when it carried this one alone
+
+	// Direct: it came from a Caller of the reader's own process and never was in the stream (Reader.Offer).
+	// Time is when it came; Seq and Part are the reader's to give.
+	Direct bool
 }
 
 // Ends reports whether m is the last part of its stream message.

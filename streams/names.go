@@ -44,8 +44,10 @@ const (
 	TypeBundle             = "Bundle"
 )
 
+const intakePrefix = "rx.intake."
+
 // IntakeSubject is where an organisation publishes a resource of the type.
-func IntakeSubject(org, resourceType string) string { return "rx.intake." + org + "." + resourceType }
+func IntakeSubject(org, resourceType string) string { return intakePrefix + org + "." + resourceType }
 
 // FactSubject is where the hub publishes its own facts.
 func FactSubject(kind string) string { return "rx.fact." + kind }

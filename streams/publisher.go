@@ -159,7 +159,7 @@ func encode(m Message) *nats.Msg {
 }
 
 func isIntakeSubject(s string) bool {
-	return strings.HasPrefix(s, "rx.intake.") || strings.HasPrefix(s, "rx.fact.")
+	return strings.HasPrefix(s, intakePrefix) || strings.HasPrefix(s, "rx.fact.")
 }
 
 // worthRetrying: the same message may be stored a little later. A full stream is not worth it.

@@ -24,7 +24,7 @@ const (
 
 // Reader reads a stream in order from a sequence, without acks (a JetStream ordered consumer). It
 // survives reconnects, restarts of the server and the loss of its consumer: then it goes on behind
-// the last message it has seen. One goroutine may use it; Close may be called by any.
+// the last message it has seen. One goroutine may use it; Offer and Close may be called by any.
 type Reader struct {
 	js       jetstream.JetStream
 	stream   string
@@ -42,6 +42,7 @@ type Reader struct {
 	closed bool
 	full   *sync.Cond    // signalled when room was made
 	news   chan struct{} // holds one token when ready or err may have changed
+	gone   chan struct{} // closed by Close
 }
 
 // OpenReader starts at sequence from (the first one >= from).
@@ -57,7 +58,8 @@ func OpenReader(ctx context.Context, js jetstream.JetStream, stream string, from
 	if err != nil {
 		return nil, wrap(err, "read %s", stream)
 	}
-	r := &Reader{js: js, stream: stream, consumer: consumer, messages: messages, last: max(from, 1) - 1, news: make(chan struct{}, 1)}
+	r := &Reader{js: js, stream: stream, consumer: consumer, messages: messages, last: max(from, 1) - 1,
+		news: make(chan struct{}, 1), gone: make(chan struct{})}
 	r.full = sync.NewCond(&r.mu)
 	r.pumped.Go(r.pump)
 	return r, nil
@@ -108,6 +110,21 @@ func (r *Reader) put(msg jetstream.Msg) error {
 	return nil
 }
 
+// Offer hands m to the Reader's user in its turn, as if it had come from the stream, if there is room: it
+// lies nowhere but in memory. gone is closed when the Reader is; then m may have been dealt with or not.
+func (r *Reader) Offer(m Message) (gone <-chan struct{}, taken bool) {
+	m.Direct, m.Time = true, time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.err != nil || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages {
+		return nil, false
+	}
+	r.bytes += len(m.Body)
+	r.ready = append(r.ready, m)
+	r.tell()
+	return r.gone, true
+}
+
 // opened is the messages that m carried: those of a parcel, else m. What claims to be a parcel and is
 // none is left to the reader, who knows no such fact.
 func opened(m Message) []Message {
@@ -144,7 +161,8 @@ func (r *Reader) tell() {
 
 // Batch waits for at least one message, then returns what has arrived, at most maxMsgs messages or
 // maxBytes bytes (one message may exceed it). It returns what it has after idle without any message
-// (possibly none, with nil error). Sequences are ascending; a hole is only what was purged.
+// (possibly none, with nil error). Sequences are ascending; a hole is only what was purged. What was offered
+// stands between them in the order in which all of it came.
 //
 // Errors: that of ctx; ErrClosed; ErrOrder. What was read before an error is returned first.
 func (r *Reader) Batch(ctx context.Context, maxMsgs, maxBytes int, idle time.Duration) ([]Message, error) {
@@ -219,6 +237,7 @@ func (r *Reader) Close() {
 		r.mu.Lock()
 		r.closed = true
 		r.full.Broadcast()
+		close(r.gone)
 		r.mu.Unlock()
 		r.messages.Stop()
 		r.pumped.Wait()

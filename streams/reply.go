@@ -4,39 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 )
 
 // replyBytes is when a message of answers is full. One answer may exceed it.
 const replyBytes = 512 << 10
-
-// Callers are the Callers of this process: answers for them need not pass the server. The zero value, and
-// nil, have none. Safe for concurrent use.
-type Callers struct {
-	mu     sync.RWMutex
-	byName map[string]*Caller // by inbox
-}
-
-// Add makes c known. Once c is closed nobody waits at it, and its answers are dropped.
-func (here *Callers) Add(c *Caller) {
-	here.mu.Lock()
-	defer here.mu.Unlock()
-	if here.byName == nil {
-		here.byName = make(map[string]*Caller)
-	}
-	here.byName[c.inbox] = c
-}
-
-func (here *Callers) find(inbox string) *Caller {
-	if here == nil {
-		return nil
-	}
-	here.mu.RLock()
-	defer here.mu.RUnlock()
-	return here.byName[inbox]
-}
 
 // Reply hands answers to the Callers that are here, and sends the others, one core NATS message for each
 // Caller that waits for some of them (more when they are large). key is the value of Rx-Reply as received;

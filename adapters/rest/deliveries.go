@@ -90,7 +90,9 @@ func headers(e delivered) extension {
 	x := extension{URL: extensionDelivery}
 	add := func(name, value string) { x.Extension = append(x.Extension, extension{URL: name, ValueString: value}) }
 	add("number", strconv.FormatUint(e.Number, 10))
-	add("cause", strconv.FormatUint(e.Seq, 10))
+	if e.Seq > 0 {
+		add("cause", strconv.FormatUint(e.Seq, 10))
+	}
 	if e.Index != ledger.NoIndex {
 		add("index", strconv.FormatUint(e.Index, 10))
 	}

@@ -96,7 +96,7 @@ func TestDeliveries(t *testing.T) {
 	if string(p.Entry[2].Resource) != string(outcome) {
 		t.Errorf("outcome %s", p.Entry[2].Resource)
 	}
-	for i, want := range []string{"1 7 3 " + id.String() + "  ready", "3 0 5  4 ", "4 0    "} {
+	for i, want := range []string{"1 7 3 " + id.String() + "  ready", "3  5  4 ", "4     "} {
 		got := fmt.Sprint(p.header(i, "number"), " ", p.header(i, "cause"), " ", p.header(i, "index"), " ", p.header(i, "prescription"), " ", p.header(i, "claim"), " ", p.header(i, "state"))
 		if got != want {
 			t.Errorf("entry %d: %q, want %q", i, got, want)

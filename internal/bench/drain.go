@@ -182,7 +182,7 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 
 // organizations records a pharmacy and a clinic and returns the clinic.
 func (p *parts) organizations(ctx context.Context, publisher *streams.Publisher) (uuid.UUID, error) {
-	caller, err := streams.NewCaller(p.nc, publisher)
+	caller, err := streams.NewCaller(p.nc, publisher, nil)
 	if err != nil {
 		return uuid.Nil, err
 	}

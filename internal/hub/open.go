@@ -272,6 +272,7 @@ type broker struct {
 	healthy func() error
 	failed  <-chan error // gives one when only a restart mends it
 	close   func()
+	near    bool // it stores where the databases are, so that passing it makes nothing safer
 }
 
 // startBroker starts the embedded server. Its streams are encrypted under a key derived from the
@@ -288,7 +289,7 @@ func startBroker(ctx context.Context, h *Hub) (broker, error) {
 	if err != nil {
 		return broker{}, err
 	}
-	return broker{url: s.URL(), connect: s.Conn, healthy: s.Healthy, failed: s.Failed(), close: s.Close}, nil
+	return broker{url: s.URL(), connect: s.Conn, healthy: s.Healthy, failed: s.Failed(), close: s.Close, near: true}, nil
 }
 
 // intakeKept is how much that was recorded stays in RX_INTAKE. The embedded server holds in memory what

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,10 @@ func TestDamageUnderARunningHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	empty, err := s.op.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var ids []string
 	post := func(rx string) {
 		t.Helper()
@@ -56,6 +61,9 @@ func TestDamageUnderARunningHub(t *testing.T) {
 	}
 	for _, rx := range []string{"1", "2", "3", "4"} {
 		post(rx)
+	}
+	if now, err := s.op.Status(t.Context()); err != nil || now.Head.Seq != empty.Head.Seq || now.Head.Entries < empty.Head.Entries+4 {
+		t.Errorf("posted beside an embedded server: %+v, then %+v, %v; want entries and no sequences", empty.Head, now.Head, err)
 	}
 	exec(`UPDATE record SET sealed = overlay(sealed PLACING '\x0000' FROM 50) WHERE id = (SELECT record FROM prescription WHERE id = $1)`, ids[1])
 	exec(`UPDATE prescription SET status = 'cancelled' WHERE id = $1`, ids[2])
@@ -89,7 +97,8 @@ func TestDamageUnderARunningHub(t *testing.T) {
 		}
 	}
 	if _, body := get(t, s.URL()+"/metrics"); !strings.Contains(body, "dosewire_scrub_damaged") || !strings.Contains(body, "dosewire_reconcile_unaccounted") ||
-		!strings.Contains(body, "dosewire_access_unchained_age") {
+		!strings.Contains(body, "dosewire_access_unchained_age") ||
+		!regexp.MustCompile(`(?m)^dosewire_reconcile_unaccounted.* 0$`).MatchString(body) {
 		t.Error("the metrics say nothing about it")
 	}
 

@@ -74,7 +74,7 @@ func newTwin(t *testing.T, c Config, broker *embedded.Server) *twin {
 	ok()
 	publisher, err := streams.NewPublisher(w.nc)
 	ok()
-	w.caller, err = streams.NewCaller(w.nc, publisher)
+	w.caller, err = streams.NewCaller(w.nc, publisher, nil)
 	ok()
 	w.record()
 

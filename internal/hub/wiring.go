@@ -83,7 +83,7 @@ func (h *Hub) closeBroker() error {
 func (h *Hub) openRecorder(ctx context.Context) (err error) {
 	h.recorder, err = recorder.Open(ctx, recorder.Config{
 		Origin: h.config.Ledger.Origin, Log: h.log, KeepBytes: h.config.intakeKept(), Validate: h.judge, Damaged: h.damaged,
-		Policy: h.config.Prescriptions.policy(), Map: h.classes,
+		Policy: h.config.Prescriptions.policy(), Map: h.classes, Direct: h.broker.near,
 		Tracer: h.telemetry.Tracer("dosewire/recorder"), Meter: h.telemetry.Meter("dosewire/recorder"),
 	}, recorder.Deps{
 		Store: h.databases.records, Reader: h.databases.records, Keys: h.keys, NATS: h.nc,
@@ -107,11 +107,8 @@ func (h *Hub) openCaller(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.caller, err = streams.NewCaller(h.nc, publisher); err != nil {
-		return err
-	}
-	h.callers.Add(h.caller)
-	return nil
+	h.caller, err = streams.NewCaller(h.nc, publisher, &h.callers)
+	return err
 }
 
 func (h *Hub) closeCaller() error { return h.caller.Close() }

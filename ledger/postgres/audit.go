@@ -8,9 +8,9 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// Records returns which messages the records with from <= index < to stand for, in order.
+// Records returns which messages of the intake the records with from <= index < to stand for, in order.
 func (s *Store) Records(ctx context.Context, from, to uint64) ([]ledger.Account, error) {
-	rows, err := s.pool.Query(ctx, `SELECT seq, sub, idx FROM record WHERE idx >= $1 AND idx < $2 ORDER BY idx`, position(from), position(to))
+	rows, err := s.pool.Query(ctx, `SELECT seq, sub, idx FROM record WHERE idx >= $1 AND idx < $2 AND epoch > 0 ORDER BY idx`, position(from), position(to))
 	all, err := collect(rows, err, scanAccount)
 	return all, refuse(err, "read records")
 }

@@ -73,7 +73,7 @@ func BenchmarkSeal(b *testing.B) {
 	})
 	b.Run("with circumstances", func(b *testing.B) {
 		for b.Loop() {
-			if err := sealUnit(u); err != nil {
+			if err := sealUnit(u, 1); err != nil {
 				b.Fatal(err)
 			}
 		}

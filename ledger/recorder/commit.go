@@ -35,7 +35,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 	var failed atomic.Pointer[error]
 	work := func() {
 		for n := int(next.Add(1)) - 1; n < len(units); n = int(next.Add(1)) - 1 {
-			if err := sealUnit(units[n]); err != nil {
+			if err := sealUnit(units[n], r.head.Epoch); err != nil {
 				failed.Store(&err)
 			}
 		}
@@ -52,7 +52,7 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 	return nil
 }
 
-func sealUnit(u *unit) error {
+func sealUnit(u *unit, epoch uint64) error {
 	rec, body := &u.result.record, u.body
 	if u.result.statement != "" {
 		return nil
@@ -60,7 +60,7 @@ func sealUnit(u *unit) error {
 	switch u.result.fate {
 	case recorded:
 	case refused:
-		u.result.quarantined = ledger.Quarantined{Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
+		u.result.quarantined = ledger.Quarantined{Epoch: u.epoch(epoch), Seq: u.message.Seq, Sub: u.place(), Org: u.sender.ID,
 			Code: u.result.answer.Code, Time: u.message.Time.UnixMilli()}
 		if u.brief {
 			body = digest(u.body)
@@ -136,7 +136,7 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 	if b.Erasure != nil {
 		b.Erasure.Job = erasureJob(&v.keeping, b.Erasure, b.From.Epoch, b.To.Deliveries)
 	}
-	b.To.Seq = cursor(units)
+	b.To.Seq = cursor(b.From.Seq, units)
 	if err := r.linkAccesses(ctx, b); err != nil {
 		return nil, err
 	}
@@ -145,12 +145,17 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 
 // cursor is the last intake sequence that is decided whole. In the middle of a parcel it stays before
 // it: after a crash all of it is read again, and what was decided repeats its decision.
-func cursor(units []*unit) uint64 {
-	last := units[len(units)-1].message
-	if last.Ends() {
-		return last.Seq
+func cursor(from uint64, units []*unit) uint64 {
+	for _, u := range slices.Backward(units) {
+		switch m := u.message; {
+		case m.Direct:
+		case m.Ends():
+			return m.Seq
+		default:
+			return m.Seq - 1
+		}
 	}
-	return last.Seq - 1
+	return from
 }
 
 // link writes the rows of one unit.
@@ -164,7 +169,7 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 			return
 		}
 		rec := &res.record
-		rec.Epoch = b.From.Epoch
+		rec.Epoch = u.epoch(b.From.Epoch)
 		var e ledger.Entry
 		kind := ledger.KindRecord
 		if res.erasure != nil {
@@ -180,11 +185,10 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 		answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
 		b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Record: rec.ID, Answer: answer, Seq: u.message.Seq})
 	case refused:
-		res.quarantined.Epoch = b.From.Epoch
 		b.Quarantined = append(b.Quarantined, res.quarantined)
 	case repeated, reused, existing:
 		if u.sub == 0 {
-			b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
+			b.Replays = append(b.Replays, ledger.Replay{Epoch: u.epoch(b.From.Epoch), Seq: u.message.Seq, Sub: u.place(), Key: u.name})
 		}
 	}
 }
@@ -200,7 +204,7 @@ func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
 	}
 	for _, e := range effects {
 		b.To.Deliveries++
-		e.Number, e.Seq, e.Index, e.Time = b.To.Deliveries, u.message.Seq, u.result.index, max(u.message.Time.UnixMilli(), b.From.Time)
+		e.Number, e.Seq, e.Index, e.Time = b.To.Deliveries, u.cause(), u.result.index, max(u.message.Time.UnixMilli(), b.From.Time)
 		b.Effects = append(b.Effects, e)
 	}
 }
@@ -257,7 +261,9 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 	r.deps.Directory.Apply(b.Organizations, b.Clients)
 	r.reply(ctx, units)
 	for _, u := range units {
-		r.announcer.passed.Add(int64(len(u.body)))
+		if !u.message.Direct {
+			r.announcer.passed.Add(int64(len(u.body)))
+		}
 	}
 	r.announcer.committed(announcements(b.Effects, units), b.To)
 	return nil

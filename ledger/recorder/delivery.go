@@ -52,7 +52,7 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	h := nats.Header{}
 	number := strconv.FormatUint(e.Number, 10)
 	h.Set(streams.HeaderDelivery, number)
-	h.Set(streams.HeaderCause, strconv.FormatUint(e.Seq, 10))
+	setCause(h, e.Seq)
 	if e.Index != ledger.NoIndex {
 		leaf, err := a.leaf(ctx, e)
 		if err != nil {
@@ -81,6 +81,13 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), e.Type, subject.String()), Header: h, Body: payload}, nil
 }
 
+// setCause names the intake sequence that caused a delivery, if there is one.
+func setCause(h nats.Header, seq uint64) {
+	if seq > 0 {
+		h.Set(streams.HeaderCause, strconv.FormatUint(seq, 10))
+	}
+}
+
 // instead is what a receiver gets in the place of a delivery that is fenced off: an outcome that says so.
 // Restored, it is there over REST under the same number.
 func (a *announcer) instead(ctx context.Context, e announcement, err error) streams.Message {
@@ -88,7 +95,7 @@ func (a *announcer) instead(ctx context.Context, e announcement, err error) stre
 	number := strconv.FormatUint(e.Number, 10)
 	h := nats.Header{}
 	h.Set(streams.HeaderDelivery, number)
-	h.Set(streams.HeaderCause, strconv.FormatUint(e.Seq, 10))
+	setCause(h, e.Seq)
 	return streams.Message{ID: "d." + number, Subject: streams.DeliverySubject(e.Org.String(), "OperationOutcome", e.Record.String()),
 		Header: h, Body: fhir.Outcome([]fhir.Issue{fhir.IssueOf(ledger.ErrDamaged)})}
 }

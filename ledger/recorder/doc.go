@@ -1,11 +1,13 @@
 // Package recorder is the persisting consumer of RX_INTAKE: it validates, decides, seals, links and
-// commits every message in stream order, then announces what was decided.
+// commits every message in stream order, then announces what was decided. Callers of its own process may
+// hand it messages directly ([Config].Direct): they take their turn among those of the stream.
 //
 // Promises:
 //   - The ledger is the cursor. Head (sequence, chain end, term) is compared and swapped in the
 //     transaction that writes everything else, so a message is recorded exactly once whatever
 //     crashes, and two recorders can never both write.
-//   - Order: decisions are made in stream order with stream time, never before the predecessor's.
+//   - Order: decisions are made in stream order with stream time, never before the predecessor's. A
+//     direct message stands where it came, with the time at which it came.
 //   - Durable before acknowledged: an answer or a delivery leaves only after the commit that holds it.
 //   - Nothing stops the line but a damaged head or stream position: what cannot be recorded, and what
 //     needs damaged data ([ledger.ErrDamaged]), is quarantined alone, answered, and the next message is

@@ -69,7 +69,7 @@ func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, 
 		return false, nil // still away
 	case err != nil:
 		return false, err
-	case head == r.intended:
+	case head == r.intended && head != r.head:
 		// ours, committed before the connection broke: the deliveries come from the database
 		r.head = head
 		r.leased(now)

@@ -49,6 +49,7 @@ type hub struct {
 	dirs      *directory.Directory
 	publisher *streams.Publisher
 	caller    *streams.Caller
+	callers   streams.Callers
 	recorder  *recorder.Recorder
 	stop      context.CancelFunc
 	done      chan error
@@ -100,7 +101,7 @@ func (h *hub) start() {
 	h.must(err)
 	h.publisher, err = streams.NewPublisher(h.nc)
 	h.must(err)
-	h.caller, err = streams.NewCaller(h.nc, h.publisher)
+	h.caller, err = streams.NewCaller(h.nc, h.publisher, &h.callers)
 	h.must(err)
 	h.lead()
 	for _, org := range orgs {
@@ -169,7 +170,7 @@ func (h *hub) lead() {
 	opening, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	r, err := recorder.Open(opening, h.config, recorder.Deps{Store: store, Reader: h.store, Keys: h.keys, NATS: h.nc,
-		Directory: h.dirs, Devices: h.store})
+		Directory: h.dirs, Devices: h.store, Callers: &h.callers})
 	h.must(err)
 	h.recorder, h.stop, h.done = r, stop, make(chan error, 1)
 	go func() { h.done <- r.Run(ctx) }()

@@ -31,6 +31,7 @@ const (
 type intake struct {
 	r      *Recorder
 	reader *streams.Reader
+	term   uint64
 	news   chan struct{} // holds one token when ready or err may have changed
 
 	mu      sync.Mutex // guards what follows
@@ -42,8 +43,8 @@ type intake struct {
 	closed  bool
 }
 
-func newIntake(r *Recorder, reader *streams.Reader) *intake {
-	in := &intake{r: r, reader: reader, news: make(chan struct{}, 1)}
+func newIntake(r *Recorder, reader *streams.Reader, term uint64) *intake {
+	in := &intake{r: r, reader: reader, term: term, news: make(chan struct{}, 1)}
 	in.room = sync.NewCond(&in.mu)
 	return in
 }
@@ -56,12 +57,23 @@ func (in *intake) run(ctx context.Context) {
 			in.end(err)
 			return
 		}
+		in.number(messages)
 		for len(messages) > 0 {
 			n := untilTurning(messages)
 			if !in.put(in.r.foresee(ctx, messages[:n]), turning(&messages[n-1])) {
 				return
 			}
 			messages = messages[n:]
+		}
+	}
+}
+
+// number gives a place to messages that came directly: the term, and how many came in it.
+func (in *intake) number(messages []streams.Message) {
+	for i := range messages {
+		if m := &messages[i]; m.Direct {
+			in.r.direct++
+			m.Seq, m.Part = in.term, in.r.direct
 		}
 	}
 }

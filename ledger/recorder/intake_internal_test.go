@@ -10,7 +10,7 @@ import (
 
 // TestTakenIsLetGo: the list of what is ready does not keep messages that were taken from it.
 func TestTakenIsLetGo(t *testing.T) {
-	in := newIntake(nil, nil)
+	in := newIntake(nil, nil, 1)
 	in.ready = make([]arrival, 0, 64)
 	var put []weak.Pointer[streams.Message]
 	for range 8 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,9 @@ type Config struct {
 	Policy    Policy
 	Map       *safety.Map                          // classes of medicines, for safety checks; nil = none
 	Fault     func(point string, seq uint64) error // faults on purpose, for tests; nil = none
+	// Direct: what Deps.Callers bring for organisations is recorded without passing RX_INTAKE. They wait for
+	// the commit, and have nothing without it.
+	Direct bool
 	// Damaged is told of stored data that is not what was written, as it is met: the record of an entry,
 	// or a prescription's state when its id is not zero. nil = nobody is.
 	Damaged func(ctx context.Context, index uint64, prescription ledger.ID, err error)
@@ -102,6 +106,8 @@ type Recorder struct {
 	erased    bool      // somebody was erased, ever
 	tries     tries     // of collect codes, by organisation
 	kept      allowance // of quarantine
+
+	direct int // messages that came directly; of the goroutine that works ahead
 
 	joined  atomic.Bool  // somebody was linked with somebody, since before it led
 	renewed atomic.Int64 // local unix ms of the last proof of the lease
@@ -337,7 +343,10 @@ func (r *Recorder) record(ctx, work context.Context) error {
 	if err != nil {
 		return fmt.Errorf("recorder: read %s: %w", streams.Intake, err)
 	}
-	in := newIntake(r, reader)
+	if r.config.Direct && r.deps.Callers != nil {
+		r.deps.Callers.Serve(reader)
+	}
+	in := newIntake(r, reader, r.head.Term)
 	reading, stop := context.WithCancel(ctx)
 	var ahead sync.WaitGroup
 	ahead.Go(func() { in.run(reading) })
@@ -368,6 +377,7 @@ func (r *Recorder) record(ctx, work context.Context) error {
 
 // step brings one batch, or the passing of time, into the ledger.
 func (r *Recorder) step(ctx context.Context, arrivals []arrival) error {
+	stored := slices.ContainsFunc(arrivals, func(a arrival) bool { return !a.message.Direct })
 	for len(arrivals) > 0 {
 		n := together(arrivals)
 		n = untilRights(arrivals[:n])
@@ -379,9 +389,13 @@ func (r *Recorder) step(ctx context.Context, arrivals []arrival) error {
 				return err
 			}
 		}
-		if arrivals = arrivals[n:]; len(arrivals) == 0 {
+		if arrivals = arrivals[n:]; len(arrivals) > 0 {
+			continue
+		}
+		if stored {
 			return nil
 		}
+		return r.present(ctx) // what came directly does not say that RX_INTAKE is there
 	}
 	if err := r.chainAccesses(ctx); err != nil && fault.KindOf(err) != fault.Unavailable {
 		return err

@@ -68,6 +68,23 @@ type unit struct {
 // Bundle, of which there are fewer than 2^20 (the limit of nodes).
 func (u *unit) place() int { return u.message.Part<<20 | u.sub }
 
+// epoch is that of the message's sequence. What came directly has none: 0 stands for the recorder's own
+// count, whose sequences are its terms.
+func (u *unit) epoch(of uint64) uint64 {
+	if u.message.Direct {
+		return 0
+	}
+	return of
+}
+
+// cause is the sequence that a publisher knows from its PubAck, 0 when nothing was published.
+func (u *unit) cause() uint64 {
+	if u.message.Direct {
+		return 0
+	}
+	return u.message.Seq
+}
+
 // maxMessageID bounds what a client may choose as an id, bytes.
 const maxMessageID = 256
 

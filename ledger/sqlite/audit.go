@@ -6,9 +6,9 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// Records returns which messages the records with from <= index < to stand for, in order.
+// Records returns which messages of the intake the records with from <= index < to stand for, in order.
 func (s *Store) Records(ctx context.Context, from, to uint64) ([]ledger.Account, error) {
-	const q = `SELECT seq, sub, idx FROM record WHERE idx >= ? AND idx < ? ORDER BY idx`
+	const q = `SELECT seq, sub, idx FROM record WHERE idx >= ? AND idx < ? AND epoch > 0 ORDER BY idx`
 	return list(ctx, s, "read records", scanAccount, q, position(from), position(to))
 }
 
