@@ -37,7 +37,7 @@ type announcer struct {
 	since     time.Time // when the first effect was committed that is not announced
 	held      bool      // the recorder has more at hand: announce it together
 	next      uint64    // first effect not announced
-	cause     uint64    // intake sequence of the last effect announced
+	cause     uint64    // intake sequence of the last effect announced that has one
 	finishing bool
 }
 
@@ -269,6 +269,17 @@ func (a *announcer) read(ctx context.Context, next uint64) ([]announcement, erro
 	return out, nil
 }
 
+// told moves next behind a run of effects. What came directly has no sequence, and says nothing of those
+// before it.
+func (a *announcer) told(batch []announcement) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range batch {
+		a.next, a.cause = e.Number+1, max(a.cause, e.Seq)
+	}
+	a.since = time.Now()
+}
+
 // announce publishes a run of effects and moves next behind them.
 func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 	if err := a.r.config.Fault("before announce", batch[0].Number); err != nil {
@@ -312,9 +323,7 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 	if err := a.r.config.Fault(point, last.Number); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	a.next, a.cause, a.since = last.Number+1, last.Seq, time.Now()
-	a.mu.Unlock()
+	a.told(batch)
 	a.r.metrics.delivered(ctx, stored, time.UnixMilli(batch[0].Time))
 	return nil
 }
