@@ -72,12 +72,19 @@ func (c *Caller) Call(ctx context.Context, m Message, wait time.Duration) (Answe
 	header[HeaderReply] = []string{c.inbox + " " + correlation}
 	Inject(ctx, header)
 	m.Header = header
-	if gone, taken := c.here.offer(m); taken {
+	if int64(m.size()) > c.publisher.nc.MaxPayload() {
+		return Answer{}, fault.Of(fault.CodeTooLarge) // by whichever way it would go
+	}
+	gone, taken := c.here.offer(m)
+	if taken {
 		if a, err := c.wait(ctx, waiting, gone); !errors.Is(err, errGone) {
 			return a, err
 		}
 	}
-	if err := c.publisher.publish(ctx, m, waiting.done); err != nil {
+	switch err := c.publisher.publish(ctx, m, waiting.done); {
+	case err != nil && taken:
+		return Answer{}, fault.Of(fault.CodePending).Wrap(err) // it may have been recorded by then
+	case err != nil:
 		return Answer{}, err
 	}
 	return c.wait(ctx, waiting, nil)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -149,5 +150,61 @@ func TestCallersForget(t *testing.T) {
 	}
 	if err := c.Close(); err != nil || here.Len() != 0 {
 		t.Errorf("%d known after Close, %v", here.Len(), err)
+	}
+}
+
+// Messages that are offered without end do not keep out a large one of the stream.
+func TestOfferLeavesTheStreamItsTurn(t *testing.T) {
+	h := startHub(t)
+	r := reading(t, h, new(streams.Callers))
+	direct := intake("org.direct", make([]byte, 200_000))
+	fill := func() {
+		for taken := true; taken; {
+			_, taken = r.Offer(direct)
+		}
+	}
+	fill()
+	if err := h.publisher(t).Publish(t.Context(), intake("org.stored", make([]byte, 1_000_000))); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; next(t, r).Direct; i++ {
+		if i == 200 {
+			t.Fatal("it waits for ever")
+		}
+		fill()
+		time.Sleep(time.Millisecond) // the stream's message is on its way
+	}
+}
+
+// What a Reader took and did not answer may be recorded: when it cannot be stored either, nobody is told that
+// nothing was accepted.
+func TestCallThatWasTakenIsPending(t *testing.T) {
+	h := startHub(t)
+	var here streams.Callers
+	r := reading(t, h, &here)
+	c := newCallerAt(t, h, &here)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := c.Call(t.Context(), intake("org.1", nil), 3*time.Second)
+		failed <- err
+	}()
+	next(t, r)
+	if err := h.js.DeleteStream(t.Context(), streams.Intake); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if err := <-failed; fault.CodeOf(err) != fault.CodePending {
+		t.Errorf("%v, want %s", err, fault.CodePending)
+	}
+}
+
+// What the stream could not hold is refused before anybody takes it.
+func TestCallTooLarge(t *testing.T) {
+	h := startHub(t)
+	var here streams.Callers
+	r := reading(t, h, &here)
+	_, err := newCallerAt(t, h, &here).Call(t.Context(), intake("org.1", make([]byte, streams.MaxPayload)), time.Second)
+	if fault.CodeOf(err) != fault.CodeTooLarge || r.Ready() != 0 {
+		t.Errorf("%v with %d taken, want %s", err, r.Ready(), fault.CodeTooLarge)
 	}
 }

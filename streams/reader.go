@@ -40,6 +40,7 @@ type Reader struct {
 	last   uint64
 	err    error
 	closed bool
+	waits  bool          // a message of the stream waits for room
 	full   *sync.Cond    // signalled when room was made
 	news   chan struct{} // holds one token when ready or err may have changed
 	gone   chan struct{} // closed by Close
@@ -100,8 +101,10 @@ func (r *Reader) put(msg jetstream.Msg) error {
 		return ErrOrder
 	}
 	for len(r.ready) > 0 && r.bytes+size > readAhead && !r.closed {
+		r.waits = true
 		r.full.Wait()
 	}
+	r.waits = false
 	r.last = seq
 	r.bytes += size
 	r.behind = meta.NumPending
@@ -111,12 +114,12 @@ func (r *Reader) put(msg jetstream.Msg) error {
 }
 
 // Offer hands m to the Reader's user in its turn, as if it had come from the stream, if there is room: it
-// lies nowhere but in memory. gone is closed when the Reader is; then m may have been dealt with or not.
+// lies nowhere but in memory. A message of the stream that waits for room goes first. gone is closed when the Reader is; then m may have been dealt with or not.
 func (r *Reader) Offer(m Message) (gone <-chan struct{}, taken bool) {
 	m.Direct, m.Time = true, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.err != nil || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages {
+	if r.closed || r.waits || r.err != nil || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages {
 		return nil, false
 	}
 	r.bytes += len(m.Body)
