@@ -1,14 +1,18 @@
 package recorder_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -198,5 +202,47 @@ func TestLostIntakeBesideDirectMessages(t *testing.T) {
 	}
 	if a := h.send(h.clinic, "last", order("A-last", oldBridgeNPI, "Omeprazole")); a.Status != 201 {
 		t.Errorf("after the loss: %+v", a)
+	}
+}
+
+// One poisonous message among those that callers brought: the others are recorded, and the log names the row
+// under which it lies, not a sequence of RX_INTAKE.
+func TestPoisonDirect(t *testing.T) {
+	var log bytes.Buffer
+	h := open(t, directly, func(h *hub) {
+		h.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+		h.wrap = func(s recorder.Store) recorder.Store { return &refusing{s, h} }
+	})
+	before := h.head()
+	var wg sync.WaitGroup
+	for i := 600; i < 660; i++ {
+		wg.Go(func() {
+			want := 201
+			if i == 637 {
+				want = 422
+			}
+			if a := h.send(h.clinic, fmt.Sprint("m", i), order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin")); a.Status != want {
+				t.Errorf("%d: %+v, want %d", i, a, want)
+			}
+		})
+		wg.Go(func() {
+			h.publish(h.clinic2, fmt.Sprint("p", i), order(fmt.Sprint("P-", i), oldBridgeNPI, "Amoxicillin"))
+		})
+	}
+	wg.Wait()
+	for end := time.Now().Add(10 * time.Second); h.head().Seq < h.intakeEnd() && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if after := h.head(); after.Size != before.Size+119 {
+		t.Errorf("%d entries, want 119", after.Size-before.Size)
+	}
+	q, err := h.store.Quarantine(t.Context(), ledger.Place{}, 10)
+	h.must(err)
+	if len(q) != 1 || q[0].Epoch != 0 || q[0].Sub == 0 {
+		t.Fatalf("quarantine: %+v", q)
+	}
+	h.close()
+	if want := fmt.Sprintf("epoch=0 seq=%d sub=%d ", q[0].Seq, q[0].Sub); !strings.Contains(log.String(), want) {
+		t.Errorf("the log does not say %s", want)
 	}
 }

@@ -51,7 +51,8 @@ func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 			if err := r.sealable(ctx); err != nil {
 				return err // nor is it here
 			}
-			r.log.ErrorContext(ctx, "message quarantined", "seq", arrivals[0].message.Seq, "kind", fault.KindOf(err).String(), "error", err)
+			u := &unit{message: arrivals[0].message}
+			r.log.ErrorContext(ctx, "message quarantined", "epoch", u.epoch(r.head.Epoch), "seq", u.message.Seq, "sub", u.place(), "kind", fault.KindOf(err).String(), "error", err)
 			return r.isolate(ctx, arrivals[0].message)
 		}
 	}

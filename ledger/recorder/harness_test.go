@@ -83,7 +83,9 @@ func (h *hub) must(err error) {
 func (h *hub) start() {
 	h.t.Helper()
 	ctx := context.Background()
-	h.config.Log = slog.New(slog.NewTextHandler(h.t.Output(), nil))
+	if h.config.Log == nil {
+		h.config.Log = slog.New(slog.NewTextHandler(h.t.Output(), nil))
+	}
 	var err error
 	wrapper, err := filekey.Open(filepath.Join(h.dir, "keys", "kek"))
 	h.must(err)
