@@ -157,7 +157,7 @@ func Codes() []Entry {
 		{CodeErased, NotFound, 410, "deleted", "The record was erased.", "Nothing: the id will not come back.", false},
 		{CodeBusy, Unavailable, 503, "throttled", "The hub has as much work as it can hold.", "Send the same request again after the time in Retry-After.", true},
 		{CodeReads, Unavailable, 429, "throttled", "This organisation or patient reads more often than the hub allows.", "Wait as long as Retry-After says; read several in one request.", true},
-		{CodePending, Unavailable, 503, "timeout", "The message is accepted and not yet recorded.", "Send the same request again: it fetches the answer.", true},
+		{CodePending, Unavailable, 503, "timeout", "The message was taken, and may not be recorded yet.", "Send the same request again until it is answered: it is recorded once, and that answer comes.", true},
 		{CodeDamaged, Tampered, 500, "exception", "What is stored is not what was written: it is fenced off until it is restored.", "Send the same request again when the operator, who is alarmed, has restored it.", true},
 		{CodeNotSigned, Unavailable, 503, "transient", "The record is in the ledger, and no signed checkpoint covers it yet.", "Ask for the receipt again after the time in Retry-After: the next checkpoint covers it.", true},
 		{CodeUnavailable, Unavailable, 503, "transient", "The hub cannot record at the moment; nothing was accepted.", "Send the same request again.", true},
