@@ -208,3 +208,23 @@ func TestCallTooLarge(t *testing.T) {
 		t.Errorf("%v with %d taken, want %s", err, r.Ready(), fault.CodeTooLarge)
 	}
 }
+
+// A Reader that has a backlog to read takes nothing: what the stream has had for long would be decided behind it, and by its time.
+func TestOfferWaitsForTheBacklog(t *testing.T) {
+	h := startHub(t)
+	const n = 40
+	fill(t, h, n, 200_000) // twice what a Reader holds
+	time.Sleep(1200 * time.Millisecond)
+	r := reading(t, h, new(streams.Callers))
+	for i := range n {
+		_, taken := r.Offer(intake("org.direct", nil))
+		if taken && i < n/2-1 { // then the rest may be here
+			t.Fatalf("taken behind %d of %d", i, n)
+		}
+		for next(t, r).Direct {
+		}
+	}
+	if _, taken := r.Offer(intake("org.direct", nil)); !taken {
+		t.Error("not taken when all was read")
+	}
+}

@@ -49,7 +49,7 @@
 //
 // A [Caller] waits for the recorder's answer, which comes after the commit. Where a [Reader] of the same
 // process takes what its [Callers] bring, a message of an organisation is offered to it and never stored
-// here; it is stored when the Reader has no room, or ends before the answer has come.
+// here; it is stored when the Reader has no room, is late with the stream, or ends before the answer has come.
 //
 // # Promises
 //

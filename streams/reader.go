@@ -20,6 +20,9 @@ const (
 
 	// gather is how long Batch waits for messages that the server has said are in the stream already.
 	gather = 2 * time.Millisecond
+
+	// late is how long after a message of the stream one may be offered that overtakes those behind it.
+	late = time.Second
 )
 
 // Reader reads a stream in order from a sequence, without acks (a JetStream ordered consumer). It
@@ -36,8 +39,9 @@ type Reader struct {
 	mu     sync.Mutex // guards what follows
 	ready  []Message
 	bytes  int
-	behind uint64 // messages that the server had behind the last of ready
+	behind uint64 // messages that the server had behind last
 	last   uint64
+	stored time.Time // when the server stored last; zero before the first
 	err    error
 	closed bool
 	waits  bool          // a message of the stream waits for room
@@ -60,7 +64,7 @@ func OpenReader(ctx context.Context, js jetstream.JetStream, stream string, from
 		return nil, wrap(err, "read %s", stream)
 	}
 	r := &Reader{js: js, stream: stream, consumer: consumer, messages: messages, last: max(from, 1) - 1,
-		news: make(chan struct{}, 1), gone: make(chan struct{})}
+		behind: consumer.CachedInfo().NumPending, news: make(chan struct{}, 1), gone: make(chan struct{})}
 	r.full = sync.NewCond(&r.mu)
 	r.pumped.Go(r.pump)
 	return r, nil
@@ -105,7 +109,7 @@ func (r *Reader) put(msg jetstream.Msg) error {
 		r.full.Wait()
 	}
 	r.waits = false
-	r.last = seq
+	r.last, r.stored = seq, meta.Timestamp
 	r.bytes += size
 	r.behind = meta.NumPending
 	r.ready = append(r.ready, parts...)
@@ -114,12 +118,14 @@ func (r *Reader) put(msg jetstream.Msg) error {
 }
 
 // Offer hands m to the Reader's user in its turn, as if it had come from the stream, if there is room: it
-// lies nowhere but in memory. A message of the stream that waits for room goes first. gone is closed when the Reader is; then m may have been dealt with or not.
+// lies nowhere but in memory. What the stream has waits for nobody: m is not taken while a message
+// of the stream waits for room, nor while the Reader is late, because whoever decides by the time of m would
+// decide what was stored long before it by that time too. gone is closed when the Reader is; then m may have been dealt with or not.
 func (r *Reader) Offer(m Message) (gone <-chan struct{}, taken bool) {
 	m.Direct, m.Time = true, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.waits || r.err != nil || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages {
+	if r.closed || r.waits || r.behind > 0 && m.Time.Sub(r.stored) > late || r.err != nil || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages {
 		return nil, false
 	}
 	r.bytes += len(m.Body)
