@@ -42,6 +42,7 @@ type Erasure struct {
 // Erasable is what an erasure of a patient would touch.
 type Erasable struct {
 	Records       []Shell
+	Copies        []Place  // in the intake: messages that repeated one of which a record was made
 	Last          int64    // time of the newest record's entry, unix ms; 0 without records
 	Prescriptions []ID     //
 	Dispenses     []ID     // resources that serve the prescriptions

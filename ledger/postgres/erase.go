@@ -81,6 +81,15 @@ func (s *Store) Erasable(ctx context.Context, org, patient ledger.ID, keys []led
 	if err != nil {
 		return e, refuse(err, "look at a patient")
 	}
+	rows, err = tx.Query(ctx, `SELECT p.epoch, p.seq, p.sub FROM replay p JOIN message m USING (org, hash) JOIN record r ON r.id = m.record
+	  WHERE p.epoch > 0 AND r.key_id = ANY ($1) ORDER BY p.epoch, p.seq, p.sub`, uuids(keys))
+	e.Copies, err = collect(rows, err, func(r pgx.Rows) (p ledger.Place, err error) {
+		err = r.Scan(&p.Epoch, &p.Seq, &p.Sub)
+		return p, err
+	})
+	if err != nil {
+		return e, refuse(err, "look at a patient")
+	}
 	if n := len(e.Records); n > 0 {
 		var raw []byte
 		if err := tx.QueryRow(ctx, `SELECT l.entry FROM record r JOIN ledger l USING (idx) WHERE r.id = $1`, id(e.Records[n-1].ID)).Scan(&raw); err != nil {

@@ -284,3 +284,32 @@ func TestNothingErasedIsAnnouncedAgain(t *testing.T) {
 	}
 	h.verify()
 }
+
+// A message that was recorded directly and came through RX_INTAKE as well, as when nobody answered in time, is
+// erased there too; another's copy stays.
+func TestErasureOfARepeatInTheIntake(t *testing.T) {
+	for store, on := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(store, func(t *testing.T) {
+			h := open(t, directly, on)
+			erased, kept := order("A-1", oldBridgeNPI, "Amoxicillin"), of("M-2", order("B-1", oldBridgeNPI, "Omeprazole"))
+			h.send(h.clinic, "m1", erased)
+			h.send(h.clinic, "m2", kept)
+			end := h.intakeEnd()
+			h.publish(h.clinic, "m1", erased)
+			h.publish(h.clinic, "m2", kept)
+			who, _ := h.patient(h.clinic, "M-1")
+			if a := h.fact(recorder.FactErase, h.eraseFact(who)); a.Status != 200 {
+				t.Fatalf("erase: %+v", a)
+			}
+			h.finished()
+			intake, err := h.js.Stream(t.Context(), streams.Intake)
+			h.must(err)
+			if _, err := intake.GetMsg(t.Context(), end+1); !errors.Is(err, jetstream.ErrMsgNotFound) {
+				t.Errorf("the repeat is there: %v", err)
+			}
+			if _, err := intake.GetMsg(t.Context(), end+2); err != nil {
+				t.Errorf("another's: %v", err)
+			}
+		})
+	}
+}

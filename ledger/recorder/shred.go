@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dosewire/dosewire/internal/fault"
@@ -36,7 +37,7 @@ func erasureJob(k *keeping, e *ledger.Erasure, epoch, deliveries uint64) []byte 
 		j.Subjects = append(j.Subjects, r.ID)
 		seq(r.Epoch, r.Seq)
 	}
-	for _, p := range e.Quarantined {
+	for _, p := range slices.Concat(k.plan.Copies, e.Quarantined) {
 		seq(p.Epoch, p.Seq)
 	}
 	j.Subjects = append(j.Subjects, e.Resources...)

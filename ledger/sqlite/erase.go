@@ -151,6 +151,15 @@ func (s *Store) Erasable(ctx context.Context, org, patient ledger.ID, keys []led
 		  WHERE r.key_id IN (SELECT id FROM asked) ORDER BY r.idx`, joined, n); err != nil {
 			return err
 		}
+		if err := scan(ctx, tx, func(rows *sql.Rows) error {
+			var p ledger.Place
+			err := rows.Scan(&p.Epoch, &p.Seq, &p.Sub)
+			e.Copies = append(e.Copies, p)
+			return err
+		}, askedIDs+`SELECT p.epoch, p.seq, p.sub FROM replay p JOIN message m USING (org, hash) JOIN record r ON r.id = m.record
+		  WHERE p.epoch > 0 AND r.key_id IN (SELECT id FROM asked) ORDER BY p.epoch, p.seq, p.sub`, joined, n); err != nil {
+			return err
+		}
 		if len(e.Records) > 0 {
 			var idx int64
 			var raw []byte
