@@ -118,14 +118,17 @@ func (r *Reader) put(msg jetstream.Msg) error {
 }
 
 // Offer hands m to the Reader's user in its turn, as if it had come from the stream, if there is room: it
-// lies nowhere but in memory. What the stream has waits for nobody: m is not taken while a message
-// of the stream waits for room, nor while the Reader is late, because whoever decides by the time of m would
-// decide what was stored long before it by that time too. gone is closed when the Reader is; then m may have been dealt with or not.
+// lies nowhere but in memory. What the stream has waits for nobody: m is not taken while a message of the
+// stream waits for room, nor while the Reader is late, because whoever decides by the time of m would decide
+// what was stored long before it by that time too. gone is closed when the Reader is; then m may have been
+// dealt with or not.
 func (r *Reader) Offer(m Message) (gone <-chan struct{}, taken bool) {
 	m.Direct, m.Time = true, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.waits || r.behind > 0 && m.Time.Sub(r.stored) > late || r.err != nil || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages {
+	full := r.waits || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages
+	behind := r.behind > 0 && m.Time.Sub(r.stored) > late
+	if full || behind || r.closed || r.err != nil {
 		return nil, false
 	}
 	r.bytes += len(m.Body)

@@ -9,9 +9,9 @@ import (
 	"github.com/dosewire/dosewire/streams"
 )
 
-// A message stays in RX_INTAKE for a day after it was recorded and announced: a database that is
-// restored from a copy of yesterday's reads it again, but not what came directly. It goes earlier when there are too many: what the
-// server has written lately it also holds in memory.
+// A message stays in RX_INTAKE for a day after it was recorded and announced: a database that is restored
+// from a copy of yesterday's reads it again, but not what came directly. It goes earlier when there are too
+// many: what the server has written lately it also holds in memory.
 const intakeKept = 24 * time.Hour
 
 // housekeep stores every second how far each organisation and the announcer have come, and purges what
