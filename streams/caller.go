@@ -72,9 +72,6 @@ func (c *Caller) Call(ctx context.Context, m Message, wait time.Duration) (Answe
 	header[HeaderReply] = []string{c.inbox + " " + correlation}
 	Inject(ctx, header)
 	m.Header = header
-	if int64(m.size()) > c.publisher.nc.MaxPayload() {
-		return Answer{}, fault.Of(fault.CodeTooLarge) // by whichever way it would go
-	}
 	gone, taken := c.here.offer(m)
 	if taken {
 		if a, err := c.wait(ctx, waiting, gone); !errors.Is(err, errGone) {

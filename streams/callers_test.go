@@ -209,7 +209,8 @@ func TestCallTooLarge(t *testing.T) {
 	}
 }
 
-// A Reader that has a backlog to read takes nothing: what the stream has had for long would be decided behind it, and by its time.
+// A Reader that has a backlog to read takes nothing: what the stream has had for long would be decided behind
+// it, and by its time.
 func TestOfferWaitsForTheBacklog(t *testing.T) {
 	h := startHub(t)
 	const n = 40

@@ -56,8 +56,8 @@
 //   - Durability: [Publisher.Publish] and [DeliveryPublisher.Publish] return nil only when the server
 //     has said that the message is on disk. [Ensure] refuses streams whose settings would weaken this.
 //   - Order: [Reader] yields a stream's messages in stream order without omissions, over reconnects
-//     and consumer resets, and what was offered to it in between as it came. Deliveries are stored in the order given. Concurrent calls of
-//     [Publisher.Publish] have no order among themselves.
+//     and consumer resets, and what was offered to it in between as it came. Deliveries are stored in the
+//     order given. Concurrent calls of [Publisher.Publish] have no order among themselves.
 //   - Repeats: every message may be stored twice in RX_INTAKE and delivered twice from RX_DELIVERY,
 //     always with the same Nats-Msg-Id. The database decides what is a repeat.
 //   - Fence: [DeliveryPublisher] stores nothing behind a message that it does not know of.

@@ -128,7 +128,8 @@ func (r *Reader) Offer(m Message) (gone <-chan struct{}, taken bool) {
 	defer r.mu.Unlock()
 	full := r.waits || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages
 	behind := r.behind > 0 && m.Time.Sub(r.stored) > late
-	if full || behind || r.closed || r.err != nil {
+	tooLarge := m.size() > MaxPayload // as it is for the stream, which says so
+	if full || behind || tooLarge || r.closed || r.err != nil {
 		return nil, false
 	}
 	r.bytes += len(m.Body)
