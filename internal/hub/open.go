@@ -272,7 +272,7 @@ type broker struct {
 	healthy func() error
 	failed  <-chan error // gives one when only a restart mends it
 	close   func()
-	near    bool // it stores where the databases are, so that passing it makes nothing safer
+	near    bool // in this process: what waits for its commit goes to the recorder without it
 }
 
 // startBroker starts the embedded server. Its streams are encrypted under a key derived from the
