@@ -98,13 +98,7 @@ func TestDirectBesideTheStream(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	deliveries := map[string]bool{}
-	for end := time.Now().Add(20 * time.Second); len(deliveries) < 2*n && time.Now().Before(end); {
-		for _, m := range h.received(h.oldBridge, 300*time.Millisecond) {
-			deliveries[m.Headers().Get(streams.HeaderMsgID)] = true
-		}
-	}
-	after := h.head()
+	deliveries, after := h.ids(h.oldBridge, 2*n), h.head()
 	if len(deliveries) != 2*n || after.Size != before.Size+2*n || after.Seq != h.intakeEnd() {
 		t.Errorf("%d deliveries, %d entries, cursor %d of %d", len(deliveries), after.Size-before.Size, after.Seq, h.intakeEnd())
 	}
@@ -125,13 +119,7 @@ func TestFaultMatrixDirect(t *testing.T) {
 
 func directFaultAt(t *testing.T, point string, err error, on func(*hub)) {
 	f := &faults{}
-	h := &hub{t: t, dir: t.TempDir()}
-	h.config.Fault, h.config.Direct = f.at, true
-	on(h)
-	h.start()
-	t.Cleanup(h.close)
-	h.clinic = h.add("clinic", "Riverside", "1902847563")
-	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	h := open(t, directly, f.with, on)
 	before := h.verify().Size
 
 	const n = 30
@@ -149,10 +137,8 @@ func directFaultAt(t *testing.T, point string, err error, on func(*hub)) {
 		t.Fatal("the fault was never met")
 	}
 	select {
-	case <-h.done: // crashed: everything is closed and opened again
-		h.done <- nil
-		h.close()
-		h.start()
+	case <-h.done:
+		h.reopen()
 	default:
 		if fault.KindOf(err) == fault.Tampered && (point == "before commit" || point == "after commit") {
 			t.Fatal("the crash did not end the recorder")
@@ -164,21 +150,16 @@ func directFaultAt(t *testing.T, point string, err error, on func(*hub)) {
 			t.Errorf("%d: first %+v, again %+v", i, first, a)
 		}
 	}
-	ids := map[string]bool{}
-	for deadline := time.Now().Add(20 * time.Second); len(ids) < n && time.Now().Before(deadline); {
-		for _, m := range h.received(h.oldBridge, 500*time.Millisecond) {
-			ids[m.Headers().Get(streams.HeaderMsgID)] = true
-		}
-	}
-	if got := h.verify().Size - before; len(ids) != n || got != n {
-		t.Errorf("%d entries, %d deliveries, want %d", got, len(ids), n)
+	delivered := len(h.ids(h.oldBridge, n))
+	if got := h.verify().Size - before; delivered != n || got != n {
+		t.Errorf("%d entries, %d deliveries, want %d", got, delivered, n)
 	}
 }
 
 // A batch that leaves the head where it was can be in doubt like any other: it is decided again, and answered.
 func TestDoubtAboutABatchThatMovesNothing(t *testing.T) {
 	f := &faults{}
-	h := open(t, directly, func(h *hub) { h.config.Fault = f.at })
+	h := open(t, directly, f.with)
 	h.send(h.clinic, "m1", order("A-1", oldBridgeNPI, "Amoxicillin"))
 	f.arm("after commit", 1, fault.Of(fault.CodeUnavailable))
 	if a := h.send(h.clinic, "m1", order("A-1", oldBridgeNPI, "Amoxicillin")); !a.Replayed || f.hits() != 1 {

@@ -195,6 +195,14 @@ func (h *hub) close() {
 	}
 }
 
+// reopen follows a crash that was read from done: everything is closed and opened again.
+func (h *hub) reopen() {
+	h.t.Helper()
+	h.done <- nil
+	h.close()
+	h.start()
+}
+
 // shut closes the parts without asking the recorder.
 func (h *hub) shut() {
 	h.stop()
@@ -276,6 +284,18 @@ func (h *hub) received(org ledger.Organization, quiet time.Duration) []jetstream
 	}
 }
 
+// ids pulls until an organisation has received n distinct deliveries, or 20 s long.
+func (h *hub) ids(org ledger.Organization, n int) map[string]bool {
+	h.t.Helper()
+	ids := map[string]bool{}
+	for end := time.Now().Add(20 * time.Second); len(ids) < n && time.Now().Before(end); {
+		for _, m := range h.received(org, 500*time.Millisecond) {
+			ids[m.Headers().Get(streams.HeaderMsgID)] = true
+		}
+	}
+	return ids
+}
+
 // verify walks the ledger and compares it with the head, and the state tables with what the records say.
 func (h *hub) verify() ledger.Head {
 	h.t.Helper()
@@ -314,6 +334,9 @@ type faults struct {
 	err   error
 	hit   int
 }
+
+// with makes them happen to a hub.
+func (f *faults) with(h *hub) { h.config.Fault = f.at }
 
 func (f *faults) at(point string, _ uint64) error {
 	f.mu.Lock()

@@ -193,13 +193,7 @@ func TestFaultMatrix(t *testing.T) {
 
 func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 	f := &faults{}
-	h := &hub{t: t, dir: t.TempDir()}
-	h.config.Fault = f.at
-	on(h)
-	h.start()
-	t.Cleanup(h.close)
-	h.clinic = h.add("clinic", "Riverside", "1902847563")
-	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	h := open(t, f.with, on)
 	before := h.verify().Size
 
 	const n = 30
@@ -225,10 +219,8 @@ func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 		if a.Status != 201 {
 			t.Errorf("answer: %+v", a)
 		}
-	case <-h.done: // crashed: everything is closed and opened again
-		h.done <- nil
-		h.close()
-		h.start()
+	case <-h.done: // crashed
+		h.reopen()
 		restarted = true
 		a := h.send(h.clinic, "waits", order("A-w", oldBridgeNPI, "Amoxicillin"))
 		if a.Status != 201 {
@@ -247,21 +239,13 @@ func faultAt(t *testing.T, point string, err error, on func(*hub)) {
 	if ends && fault.KindOf(err) == fault.Tampered && !restarted {
 		select {
 		case <-h.done: // crashed behind the answer
-			h.done <- nil
-			h.close()
-			h.start()
+			h.reopen()
 		case <-time.After(20 * time.Second):
 			t.Error("the crash did not end the recorder")
 		}
 	}
-	ids := map[string]int{}
-	for deadline := time.Now().Add(20 * time.Second); len(ids) < n+1 && time.Now().Before(deadline); {
-		for _, m := range h.received(h.oldBridge, 500*time.Millisecond) {
-			ids[m.Headers().Get(streams.HeaderMsgID)]++
-		}
-	}
-	if len(ids) != n+1 {
-		t.Errorf("%d distinct deliveries, want %d", len(ids), n+1)
+	if got := len(h.ids(h.oldBridge, n+1)); got != n+1 {
+		t.Errorf("%d distinct deliveries, want %d", got, n+1)
 	}
 	if got := h.verify().Size - before; got != n+1 {
 		t.Errorf("%d entries for %d messages", got, n+1)
