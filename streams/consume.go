@@ -32,12 +32,12 @@ const (
 func Consume(ctx context.Context, js jetstream.JetStream, stream, durable string, workers int, h Handler) error {
 	consumer, err := durableConsumer(ctx, js, stream, durable, workers)
 	if err != nil {
-		return wrap(err, "consume %s", stream)
+		return consumeEnd(ctx, nil, err, stream)
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(2*workers, pullBytes),
 		jetstream.PullExpiry(pullExpires), jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(false))
 	if err != nil {
-		return wrap(err, "consume %s", stream)
+		return consumeEnd(ctx, nil, err, stream)
 	}
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
@@ -74,7 +74,8 @@ func durableConsumer(ctx context.Context, js jetstream.JetStream, stream, durabl
 	})
 }
 
-// consumeEnd says why there are no more messages: a handler halted, ctx ended, or the consumer is gone.
+// consumeEnd says why there are no more messages, or none at all: a handler halted, ctx ended, or the consumer
+// is gone.
 func consumeEnd(ctx context.Context, halted, err error, stream string) error {
 	switch {
 	case halted != nil:

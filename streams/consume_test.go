@@ -111,6 +111,16 @@ func TestConsumeFinishesWhatItBegan(t *testing.T) {
 	waitFor(t, func() bool { return h.state(t, streams.Push).Msgs == 0 }) // the ack is on its way
 }
 
+// Whoever is stopped before the server has said anything was stopped, and has not failed.
+func TestConsumeStoppedWhileItBegins(t *testing.T) {
+	h := startHub(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := streams.Consume(ctx, h.js, streams.Push, "wakes", 1, func(context.Context, streams.Message) error { return nil }); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+}
+
 func TestConsumeHalts(t *testing.T) {
 	h := startHub(t)
 	if err := h.publisher(t).Publish(t.Context(), wake("a")); err != nil {
