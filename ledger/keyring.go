@@ -33,6 +33,7 @@ var (
 type PatientKey struct {
 	Patient, Org, KeyID ID
 	Key                 []byte
+	Made                bool // by the call that returns it: nothing of the patient's is anywhere yet
 }
 
 // String names the key without showing it.

@@ -94,11 +94,17 @@ func TestPatients(t *testing.T) {
 		}
 	}
 
+	for i := range got {
+		if !got[i].Made {
+			t.Errorf("ref %d was made by the call, which does not say so", i)
+		}
+	}
+
 	fresh := db.open(t) // another process: nothing cached
 	for _, ring := range []*ledger.Keyring{k, fresh, fresh} {
 		again := patients(t, ring, ref(id("x")), ref(id("new"), id("a")), ref(id("new")))
 		for i, want := range []ledger.PatientKey{b, a, a} {
-			if again[i].Patient != want.Patient || string(again[i].Key) != string(want.Key) || again[i].KeyID != want.KeyID {
+			if again[i].Patient != want.Patient || string(again[i].Key) != string(want.Key) || again[i].KeyID != want.KeyID || again[i].Made {
 				t.Errorf("ref %d: %v, want %v", i, again[i], want)
 			}
 		}

@@ -234,6 +234,7 @@ func (k *Keyring) fill(ctx context.Context, p *plan, cold []int, keys []PatientK
 func (k *Keyring) have(p *plan, patient ID) (PatientKey, bool) {
 	if key, ok := p.made[patient]; ok {
 		k.cache.putCurrent(key, p.since)
+		key.Made = true
 		return key, true
 	}
 	return k.cache.current(patient)

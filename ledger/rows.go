@@ -240,7 +240,14 @@ type Want struct {
 	Patients      []ID  // nominations of these patients
 	Waiting       []ID  // prescriptions without a pharmacy of these patients
 	Linked        []ID  // who belongs to the same persons as these patients
+	Tokens        []ID  // what all prescriptions of these patients may be found by
 	Therapies     []Taking
+}
+
+// Empty says that nothing is asked for.
+func (w Want) Empty() bool {
+	return len(w.Messages)+len(w.Identities)+len(w.Prescriptions)+len(w.Citations)+len(w.Dispenses)+
+		len(w.Patients)+len(w.Waiting)+len(w.Linked)+len(w.Tokens)+len(w.Therapies) == 0
 }
 
 // Taking asks for what a patient may be taking, as far as it has a token in common with these: at most
@@ -275,6 +282,9 @@ func EachToken(asked []Taking) (each []Taking) {
 	return each
 }
 
+// MaxTokens is of how many prescriptions of one patient, at most, all tokens are loaded.
+const MaxTokens = 64
+
 // MaxTherapies is how many prescriptions of one patient a safety check looks at: those that are alive first,
 // then those that were filled, each newest first.
 const MaxTherapies = 50
@@ -286,10 +296,11 @@ type Have struct {
 	Citations     map[Key][]ID   // prescription ids, distinct
 	Delivered     map[[2]ID]bool // (pharmacy, prescription) pairs for every prescription in Have
 	Dispenses     map[Key]Dispense
-	Nominations   map[ID]ID   // patient → pharmacy
-	Waiting       map[ID][]ID // patient → prescriptions without a pharmacy
-	Linked        map[ID][]ID // as Links.Linked says; never written to
-	Therapies     map[ID][]ID // patient → prescriptions that were asked for by Want.Therapies
+	Nominations   map[ID]ID     // patient → pharmacy
+	Waiting       map[ID][]ID   // patient → prescriptions without a pharmacy
+	Linked        map[ID][]ID   // as Links.Linked says; never written to
+	Tokens        map[ID][]byte // patient → tokens of all prescriptions, whatever became of them; absent when there are more than MaxTokens
+	Therapies     map[ID][]ID   // patient → prescriptions that were asked for by Want.Therapies
 }
 
 // Lease is how long a term may stay silent, by the database's clock.

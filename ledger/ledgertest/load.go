@@ -238,6 +238,40 @@ func testLoadTherapies(t *testing.T, s Backend) {
 	same(t, "after a change", have.Prescriptions, map[ledger.ID]ledger.Prescription{ready.ID: ready, expired.ID: expired})
 }
 
+// testLoadTokens: those of all prescriptions, of whoever has not too many.
+func testLoadTokens(t *testing.T, s Backend) {
+	b := newBatch(begin(t, s))
+	r := b.record(50)
+	put := func(whose ledger.ID, status string, tokens ...[]byte) {
+		b.prescription(r, func(p *ledger.Prescription) { p.Patient, p.Status, p.Therapy = whose, status, slices.Concat(tokens...) })
+	}
+	some, none, most, many := newID(), newID(), newID(), newID()
+	one, two, three := token(), token(), token()
+	put(some, "ready", one, two)
+	put(some, "ready")
+	put(some, "cancelled", one)
+	put(none, "ready")
+	for range ledger.MaxTokens {
+		put(most, "completed")
+		put(many, "completed")
+	}
+	put(many, "ready", three)
+	commit(t, s, b)
+
+	stranger := newID()
+	have := load(t, s, ledger.Want{Tokens: []ledger.ID{some, stranger, none, most, many}})
+	got := have.Tokens[some]
+	for _, want := range [][]byte{one, two} {
+		if !slices.ContainsFunc(slices.Collect(slices.Chunk(got, ledger.TherapyToken)), func(token []byte) bool { return bytes.Equal(token, want) }) {
+			t.Errorf("tokens %x without %x", got, want)
+		}
+	}
+	same(t, "size of all tokens", len(got), 3*ledger.TherapyToken)
+	have.Tokens[some] = nil
+	same(t, "tokens", have.Tokens, map[ledger.ID][]byte{some: nil, stranger: {}, none: {}, most: {}})
+	same(t, "prescriptions", have.Prescriptions, map[ledger.ID]ledger.Prescription{})
+}
+
 // testTherapy: what is no list of tokens is refused.
 func testTherapy(t *testing.T, s Backend) {
 	h := begin(t, s)
@@ -258,11 +292,15 @@ func testLoadNothing(t *testing.T, s Backend) {
 		Messages: []ledger.Key{key(newID())}, Identities: []ledger.Key{key(newID())}, Prescriptions: []ledger.ID{newID()},
 		Citations: []ledger.Key{key(newID())}, Dispenses: []ledger.Key{key(newID())}, Patients: []ledger.ID{newID()}, Waiting: []ledger.ID{newID()},
 		Linked: []ledger.ID{newID()}, Therapies: []ledger.Taking{{Patient: newID(), Tokens: token()}},
-	}} {
+	}, {Tokens: []ledger.ID{newID()}}} {
 		have := load(t, s, w)
+		for _, patient := range w.Tokens { // of somebody unknown, too, it is known that there are none
+			same(t, "tokens", have.Tokens, map[ledger.ID][]byte{patient: {}})
+			delete(have.Tokens, patient)
+		}
 		same(t, "have", have, ledger.Have{})
 		if have.Messages == nil || have.Prescriptions == nil || have.Identities == nil || have.Citations == nil ||
-			have.Delivered == nil || have.Dispenses == nil || have.Nominations == nil || have.Waiting == nil || have.Therapies == nil {
+			have.Delivered == nil || have.Dispenses == nil || have.Nominations == nil || have.Waiting == nil || have.Tokens == nil || have.Therapies == nil {
 			t.Errorf("a map is nil: %+v", have)
 		}
 	}

@@ -59,6 +59,7 @@ func TestStore(t *testing.T, open func(testing.TB) Backend) {
 		{"LoadDispenses", testLoadDispenses},
 		{"LoadPatients", testLoadPatients},
 		{"LoadTherapies", testLoadTherapies},
+		{"LoadTokens", testLoadTokens},
 		{"Therapy", testTherapy},
 		{"LoadNothing", testLoadNothing},
 		{"Rows", testRows},

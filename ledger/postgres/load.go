@@ -31,6 +31,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 		Nominations:   map[ledger.ID]ledger.ID{},
 		Waiting:       map[ledger.ID][]ledger.ID{},
 		Linked:        map[ledger.ID][]ledger.ID{},
+		Tokens:        map[ledger.ID][]byte{},
 		Therapies:     map[ledger.ID][]ledger.ID{},
 	}
 	l := loader{&pgx.Batch{}, &have}
@@ -42,6 +43,7 @@ func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
 	l.nominations(w.Patients)
 	l.waiting(w.Waiting)
 	l.linked(w.Linked)
+	l.tokens(w.Tokens)
 	l.therapies(w.Therapies)
 	return have, s.send(ctx, l.batch, "load")
 }

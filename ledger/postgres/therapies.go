@@ -78,3 +78,20 @@ func (l loader) therapies(asked []ledger.Taking) {
 	}
 	l.ask(selectTherapies, found, patients(each), tokens(each), patients(few), tokens(few), patients(many), tokens(many), ledger.MaxTherapies)
 }
+
+// tokens are those of all prescriptions of a patient, unless there are very many.
+func (l loader) tokens(patients []ledger.ID) {
+	if len(patients) == 0 {
+		return
+	}
+	l.ask(`SELECT asked.patient, t.tokens FROM unnest($1::uuid[]) AS asked (patient), LATERAL (
+	    SELECT coalesce(string_agg(x.therapy, ''), '') AS tokens, count(*) AS n
+	    FROM (SELECT p.therapy FROM prescription p WHERE p.patient = asked.patient ORDER BY p.id LIMIT $2 + 1) x) t
+	  WHERE t.n <= $2`, func(rows pgx.Rows) error {
+		var patient ledger.ID
+		var tokens []byte
+		err := rows.Scan(idInto{&patient}, &tokens)
+		l.have.Tokens[patient] = tokens
+		return err
+	}, uuids(patients), ledger.MaxTokens)
+}

@@ -249,6 +249,9 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 	r.intended = b.To
 	// A crash here leaves nothing behind: the same messages are read and decided again.
 	if err := r.deps.Store.Commit(ctx, b); err != nil {
+		if fault.KindOf(err) != fault.Invalid {
+			r.acquainted.forget() // it may have happened
+		}
 		return fmt.Errorf("recorder: commit to %d: %w", seq, err)
 	}
 	// A crash from here on loses no delivery: the effects are committed, and the next recorder
@@ -257,6 +260,8 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 		return err
 	}
 	r.head = b.To
+	r.usual.right()
+	r.acquainted.committed(b)
 	r.leased(time.Time{})
 	r.deps.Directory.Apply(b.Organizations, b.Clients)
 	r.reply(ctx, units)

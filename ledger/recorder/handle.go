@@ -22,6 +22,9 @@ import (
 func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := r.attempt(ctx, arrivals)
+		if fault.KindOf(err) == fault.Invalid && r.usual.wrong() {
+			continue // now by what is there
+		}
 		switch fault.KindOf(err) {
 		case fault.Unavailable:
 			if done, err := r.recheck(ctx, wait); done || err != nil {
@@ -126,6 +129,9 @@ func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) 
 	if err != nil {
 		return err
 	}
+	if err := r.prove(ctx, v, b); err != nil {
+		return err
+	}
 	if err := r.commit(ctx, b, units); err != nil {
 		return err
 	}
@@ -178,8 +184,11 @@ func (r *Recorder) patients(ctx context.Context, units []*unit) error {
 	if err != nil {
 		return fmt.Errorf("recorder: patients: %w", fenced(err))
 	}
+	met := map[ledger.ID]bool{}
 	for i, u := range of {
 		u.patient, u.keyed = found[i], true
+		u.made = found[i].Made && !met[u.patient.Patient]
+		met[u.patient.Patient] = true
 		if r.deps.Keys.Ambiguous(refs[i]) {
 			u.issues = append(u.issues, fhir.Issue{Severity: "warning", Code: "informational", ID: string(fault.CodeAmbiguous),
 				Text: title(fault.CodeAmbiguous), Expression: u.doc.Type()})

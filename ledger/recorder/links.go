@@ -62,12 +62,6 @@ type persons struct {
 	linked []ledger.PatientLink    // all rows of the persons concerned
 }
 
-// linked is who belongs to the same person as a patient, without the patient; nobody when it was not asked for
-// by ledger.Want.Linked.
-func (v *view) linked(patient ledger.ID) []ledger.ID {
-	return slices.DeleteFunc(slices.Clone(v.Linked[patient]), func(id ledger.ID) bool { return id == patient })
-}
-
 // loadLinks looks up what a fact about links needs, alone in its batch.
 func (r *Recorder) loadLinks(ctx context.Context, u *unit, v *view) error {
 	var named []ledger.ID

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/google/uuid"
 
@@ -51,6 +52,7 @@ func patientKeys(k *ledger.Keyring, org ledger.ID, s fhir.Subject) []ledger.Key 
 // what the messages before have done.
 type view struct {
 	ledger.Have
+	absent names                           // that were not asked for, and are taken for absent
 	intact func(ledger.Prescription) error // of a row that was loaded
 	states map[ledger.ID]*prescription
 	dirty  []ledger.ID // in order of first change
@@ -83,37 +85,47 @@ type prescription struct {
 	listed bool // in view.dirty
 }
 
-// load fetches, in one or two round trips, all that the units may touch.
+// load fetches, in three round trips at most and often in none, all that the units may touch and the recorder
+// does not know without asking.
 func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 	var w ledger.Want
+	var fresh names
 	for _, u := range units {
-		if u.refused() {
-			continue
+		if !u.refused() {
+			r.want(&w, &fresh, u)
 		}
-		r.want(&w, u)
 	}
-	if err := r.loadLinked(ctx, units); err != nil {
+	met := r.meet(units, &w)
+	absent := r.usual.absent(fresh)
+	if absent.none() {
+		w.Messages, w.Identities = append(w.Messages, fresh.messages...), append(w.Identities, fresh.identities...)
+	}
+	have, err := r.ask(ctx, w)
+	if err != nil {
 		return nil, err
 	}
-	w.Therapies = r.takings(units)
-	have, err := r.deps.Store.Load(ctx, w)
-	if err != nil {
-		return nil, fmt.Errorf("recorder: load: %w", err)
+	if absent.none() {
+		r.usual.found(fresh, have)
+	}
+	r.acquaint(met, have)
+	if err := r.joinLinked(ctx, units, met); err != nil {
+		return nil, err
 	}
 	v := newView(have)
-	v.intact = func(p ledger.Prescription) error { return r.intact(ctx, p) }
-	if missing := v.missing(); len(missing) > 0 {
-		more, err := r.deps.Store.Load(ctx, ledger.Want{Prescriptions: missing})
-		if err != nil {
-			return nil, fmt.Errorf("recorder: load: %w", err)
-		}
-		for id, p := range more.Prescriptions {
-			v.Prescriptions[id] = p
-		}
-		for pair := range more.Delivered {
-			v.Delivered[pair] = true
+	v.absent = absent
+	for patient, k := range met {
+		if k.nominated != (ledger.ID{}) {
+			v.Nominations[patient] = k.nominated
 		}
 	}
+	more, err := r.ask(ctx, ledger.Want{Prescriptions: v.missing(), Therapies: r.takings(units, met)})
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(v.Prescriptions, more.Prescriptions)
+	maps.Copy(v.Delivered, more.Delivered)
+	maps.Copy(v.Therapies, more.Therapies)
+	v.intact = func(p ledger.Prescription) error { return r.intact(ctx, p) }
 	if alone(units[0].message) {
 		if err := r.loadKeeping(ctx, units[0], v); err != nil {
 			return nil, err
@@ -123,6 +135,18 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 		}
 	}
 	return v, nil
+}
+
+// ask is one round trip, if there is anything to ask for.
+func (r *Recorder) ask(ctx context.Context, w ledger.Want) (ledger.Have, error) {
+	if w.Empty() {
+		return ledger.Have{}, nil
+	}
+	have, err := r.deps.Store.Load(ctx, w)
+	if err != nil {
+		return have, fmt.Errorf("recorder: load: %w", err)
+	}
+	return have, nil
 }
 
 func newView(h ledger.Have) *view {
@@ -158,10 +182,11 @@ func newView(h ledger.Have) *view {
 	return v
 }
 
-// want adds what one unit may touch.
-func (r *Recorder) want(w *ledger.Want, u *unit) {
+// want adds what one unit may touch. Fresh are the names that are usually new: those of messages, and of
+// prescriptions that are issued.
+func (r *Recorder) want(w *ledger.Want, fresh *names, u *unit) {
 	k := r.deps.Keys
-	w.Messages = append(w.Messages, u.name)
+	fresh.messages = append(fresh.messages, u.name)
 	if u.kind == FactNomination {
 		if f, err := parseNomination(u.body); err == nil {
 			w.Patients, w.Waiting = append(w.Patients, f.patient), append(w.Waiting, f.patient)
@@ -186,12 +211,13 @@ func (r *Recorder) want(w *ledger.Want, u *unit) {
 			w.Prescriptions = append(w.Prescriptions, id)
 		}
 	}
-	if u.keyed {
-		w.Patients = append(w.Patients, u.patient.Patient)
-	}
 	for _, q := range u.read.Requests {
 		if key, ok := PrescriptionKey(k, u.sender.ID, q.Identity, q.Local); ok {
-			w.Identities = append(w.Identities, key)
+			if u.begins(q) {
+				fresh.identities = append(fresh.identities, key)
+			} else {
+				w.Identities = append(w.Identities, key)
+			}
 		}
 		w.Identities = append(w.Identities, priorKeys(k, u.sender.ID, q)...)
 		w.Prescriptions = append(w.Prescriptions, priorIDs(q)...)

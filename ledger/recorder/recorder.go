@@ -105,7 +105,10 @@ type Recorder struct {
 	anchors   anchorage // of its own lock
 	erased    bool      // somebody was erased, ever
 	tries     tries     // of collect codes, by organisation
+	usual     usual
 	kept      allowance // of quarantine
+
+	acquainted acquaintances
 
 	direct int // messages that came directly; of the goroutine that works ahead
 
@@ -189,6 +192,7 @@ func (r *Recorder) lead(ctx context.Context) error {
 	}
 	// Another recorder may have erased patients since, and not have come to an end with it.
 	r.deps.Keys.ForgetAll()
+	r.acquainted.forget()
 	if err := r.shred(ctx); err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package recorder
 
 import (
-	"context"
-	"fmt"
 	"iter"
 	"slices"
 
@@ -79,14 +77,18 @@ type checkOf struct {
 }
 
 // takings asks for what the orders of a batch are compared with: of their patients, what has a token in common.
-// Whatever goes wrong here goes wrong in the check, too, and is said there.
-func (r *Recorder) takings(units []*unit) (all []ledger.Taking) {
+// Of those met it is known whether there is any. Whatever goes wrong here goes wrong in the check, too, and is
+// said there.
+func (r *Recorder) takings(units []*unit, met map[ledger.ID]*acquaintance) (all []ledger.Taking) {
 	at := map[ledger.ID]int{}
 	for _, u := range units {
 		if u.refused() || !u.keyed {
 			continue
 		}
 		for patient, token := range u.sought(r.config.Map, r.deps.Keys) {
+			if !met[patient].has([]byte(token)) {
+				continue
+			}
 			i, ok := at[patient]
 			if !ok {
 				i, at[patient] = len(all), len(all)
@@ -127,31 +129,6 @@ func (u *unit) soughtOf(m *safety.Map, k *ledger.Keyring, item int, patient ledg
 		return nil
 	}
 	return c.Sought()
-}
-
-// loadLinked learns with whom the patients of a batch belong together. Nobody is asked about while nobody is
-// linked.
-func (r *Recorder) loadLinked(ctx context.Context, units []*unit) error {
-	var w ledger.Want
-	for _, u := range units {
-		if u.linked = nil; r.joined.Load() && u.keyed && len(u.read.Requests) > 0 {
-			w.Linked = append(w.Linked, u.patient.Patient)
-		}
-	}
-	if len(w.Linked) == 0 {
-		return nil
-	}
-	have, err := r.deps.Store.Load(ctx, w)
-	if err != nil {
-		return fmt.Errorf("recorder: load links: %w", err)
-	}
-	v := newView(have)
-	for _, u := range units {
-		if u.keyed {
-			u.linked = v.linked(u.patient.Patient)
-		}
-	}
-	return nil
 }
 
 // persons are the patients whom an order is compared with: its own, and those that are linked to it.

@@ -35,7 +35,7 @@ type unit struct {
 	known     bool                // examined where it came in
 	therapies map[int]readTherapy // of its orders, by item
 	checks    map[checkOf]*safety.Check
-	linked    []ledger.ID // patients who are the same person, by the person's own word
+	linked    []ledger.ID // patients who are the same person, by the person's own word, without its own
 	read      fhir.Message
 	issues    []fhir.Issue // so far; an error among them refuses the unit
 	claim     uint64       // Rx-Claim as stated
@@ -56,6 +56,7 @@ type unit struct {
 	reply     string      // Rx-Reply, "" = answered by a delivery
 	patient   ledger.PatientKey
 	keyed     bool                // patient is set
+	made      bool                // and this is the first that is heard of it
 	inputs    map[int]string      // by item: what an order was checked by
 	evidence  *signature.Evidence // what came of its signatures; nil = not judged
 	unread    bool                // there are some, and nobody asks for any

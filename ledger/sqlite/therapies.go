@@ -74,3 +74,23 @@ func joinTaken(all []ledger.Taking) (b []byte, size int) {
 	}
 	return b, size
 }
+
+// tokens are those of all prescriptions of a patient, unless there are very many.
+func (l loader) tokens(w ledger.Want) error {
+	for _, patient := range w.Tokens {
+		tokens, n := []byte{}, 0
+		err := scan(l.ctx, l.tx, func(rows *sql.Rows) error {
+			var more []byte
+			err := rows.Scan(&more)
+			tokens, n = append(tokens, more...), n+1
+			return err
+		}, `SELECT therapy FROM prescription WHERE patient = ? ORDER BY id LIMIT ?`, patient[:], ledger.MaxTokens+1)
+		if err != nil {
+			return err
+		}
+		if n <= ledger.MaxTokens {
+			l.have.Tokens[patient] = tokens
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package recorder
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"github.com/dosewire/dosewire/ledger"
+)
+
+func TestUsual(t *testing.T) {
+	fresh := names{messages: []ledger.Key{{}}, identities: []ledger.Key{{Org: ledger.ID{1}}}}
+	var s usual
+	// until is how many batches it takes.
+	until := func() (n int) {
+		t.Helper()
+		for ; s.absent(fresh).none(); n++ {
+			if n > 2*mostBatches {
+				t.Fatal("it never becomes usual")
+			}
+			s.found(fresh, ledger.Have{})
+		}
+		return n
+	}
+	if n := until(); n != fewestBatches {
+		t.Errorf("assumed after %d batches", n)
+	}
+	if !s.absent(names{}).none() || s.wrong() {
+		t.Error("something was assumed of nothing")
+	}
+	for want := 2 * fewestBatches; want <= 2*mostBatches; want *= 2 {
+		until()
+		if !s.wrong() {
+			t.Error("it was not for what was assumed")
+		}
+		if n := until(); n != min(want, mostBatches) {
+			t.Errorf("assumed again after %d batches, want %d", n, min(want, mostBatches))
+		}
+	}
+	for need := mostBatches; need > fewestBatches; need /= 2 {
+		for range longTime * need {
+			s.absent(fresh)
+			s.right()
+		}
+	}
+	s.absent(fresh)
+	s.wrong()
+	if n := until(); n > 4*fewestBatches {
+		t.Errorf("after a long time without a mistake, one costs %d batches", n)
+	}
+
+	for _, h := range []ledger.Have{
+		{Messages: map[ledger.Key]ledger.Message{{}: {}}},
+		{Identities: map[ledger.Key]ledger.ID{{Org: ledger.ID{1}}: {}}},
+	} {
+		var s usual
+		for range fewestBatches - 1 {
+			s.found(fresh, ledger.Have{})
+		}
+		s.found(fresh, h)
+		if !s.absent(fresh).none() {
+			t.Errorf("usual, though this was there: %+v", h)
+		}
+	}
+	var other usual
+	for range fewestBatches { // what a cancellation names is there, and says nothing of new orders
+		other.found(fresh, ledger.Have{Identities: map[ledger.Key]ledger.ID{{Org: ledger.ID{9}}: {}}})
+	}
+	if other.absent(fresh).none() {
+		t.Error("what was not fresh counts")
+	}
+}
+
+func TestAcquaintances(t *testing.T) {
+	token := func(n uint32) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, n), make([]byte, ledger.TherapyToken-4)...)
+	}
+	who := func(n int) (id ledger.ID) {
+		binary.BigEndian.PutUint64(id[:], uint64(n))
+		return id
+	}
+	var a acquaintances
+	first := &acquaintance{}
+	a.meet(who(0), first)
+	for n := 1; n <= 3*enough; n++ {
+		a.meet(who(n), &acquaintance{})
+		if a.known(who(0)) != first {
+			t.Fatalf("somebody seen all the time is forgotten after %d others", n)
+		}
+		if back := n - enough/2 + 2; back > 0 && a.late[who(back)] == nil && a.before[who(back)] == nil {
+			t.Fatalf("somebody seen lately is forgotten after %d others", n)
+		}
+		if size := len(a.late) + len(a.before); size > enough {
+			t.Fatalf("%d are remembered", size)
+		}
+	}
+
+	a.committed(&ledger.Batch{Prescriptions: []ledger.Prescription{{Patient: who(0), Therapy: slices.Concat(token(1), token(2))}, {Patient: who(0), Therapy: token(1)}, {Patient: who(-1), Therapy: token(1)}},
+		Nominations: []ledger.Nomination{{Patient: who(0), Pharmacy: who(7)}}})
+	if !first.has(token(1)) || !first.has(token(2)) || first.has(token(3)) || len(first.tokens) != 2 || first.nominated != who(7) || a.known(who(-1)) != nil {
+		t.Errorf("after a commit: %+v", first)
+	}
+	for n := range uint32(ledger.MaxTokens) {
+		first.add(token(n + 10))
+	}
+	if !first.many || !first.has(token(3)) || first.tokens != nil {
+		t.Errorf("of too many: %+v", first)
+	}
+	if nobody := (*acquaintance)(nil); !nobody.has(token(1)) {
+		t.Error("of whom nothing is known, something is")
+	}
+	for _, b := range []*ledger.Batch{{Erasure: &ledger.Erasure{}}, {Links: []ledger.PatientLink{{}}}} {
+		a.meet(who(0), first)
+		if a.committed(b); a.known(who(0)) != nil {
+			t.Errorf("still known after %+v", b)
+		}
+	}
+}
