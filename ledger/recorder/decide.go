@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dosewire/dosewire/fhir"
@@ -53,6 +54,24 @@ type decider struct {
 	names     map[ledger.Key]*unit // remembered in this batch
 	orgs      map[ledger.ID]ledger.Organization
 	newID     func(*unit) ledger.ID // of the record that a unit becomes
+	said      *said
+}
+
+// said is what was last said of a message, which is often what is said of the next. nil remembers nothing.
+type said struct {
+	issues []fhir.Issue
+	text   []byte
+}
+
+// json is fhir.IssuesJSON. Nobody may change what it returns.
+func (s *said) json(issues []fhir.Issue) []byte {
+	switch {
+	case s == nil:
+		return fhir.IssuesJSON(issues)
+	case s.text == nil || !slices.Equal(s.issues, issues):
+		s.issues, s.text = issues, fhir.IssuesJSON(issues)
+	}
+	return s.text
 }
 
 // decide gives u its result and moves the view.

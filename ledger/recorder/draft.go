@@ -208,7 +208,7 @@ func (t *draft) finish() {
 	if t.conflict { // one refused item refuses all: nothing that was said of the others came true
 		t.issues = slices.DeleteFunc(t.issues, func(i fhir.Issue) bool { return i.Severity == "information" })
 	}
-	a.Issues = fhir.IssuesJSON(append(append([]fhir.Issue{}, u.issues...), t.issues...))
+	a.Issues = t.said.json(append(append([]fhir.Issue{}, u.issues...), t.issues...))
 	u.result = result{fate: recorded, answer: a}
 	u.result.patient, u.result.statement, u.result.passing = t.patient, t.statement, t.passing
 	u.result.record = ledger.Record{ID: t.id, Org: u.sender.ID, Type: u.resourceType(), Version: 1, Of: t.id,

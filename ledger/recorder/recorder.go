@@ -106,6 +106,7 @@ type Recorder struct {
 	erased    bool      // somebody was erased, ever
 	tries     tries     // of collect codes, by organisation
 	usual     usual
+	said      said
 	kept      allowance // of quarantine
 
 	acquainted acquaintances

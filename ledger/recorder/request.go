@@ -198,7 +198,7 @@ func (t *draft) fillable(q fhir.Request, fresh bool) bool {
 	if !fresh {
 		return true
 	}
-	issues := fhir.Complete(t.unit.doc, q)
+	issues := t.unit.complete(q)
 	t.unit.issues = append(t.unit.issues, issues...)
 	_, refused := fhir.Refused(issues)
 	return !refused

@@ -35,7 +35,8 @@ type unit struct {
 	known     bool                // examined where it came in
 	therapies map[int]readTherapy // of its orders, by item
 	checks    map[checkOf]*safety.Check
-	linked    []ledger.ID // patients who are the same person, by the person's own word, without its own
+	completed map[int][]fhir.Issue // what is wanting in its orders, by item
+	linked    []ledger.ID          // patients who are the same person, by the person's own word, without its own
 	read      fhir.Message
 	issues    []fhir.Issue // so far; an error among them refuses the unit
 	claim     uint64       // Rx-Claim as stated
@@ -269,9 +270,23 @@ func (r *Recorder) examine(u *unit) {
 	u.knowsPatient()
 	for _, q := range u.read.Requests {
 		if kind, _ := requestKind(q.Status); kind == rx.Issue {
-			u.therapy(q.Item) // here on every core; who needs it meets the error again
+			// here on every core; who needs it meets the error again
+			u.therapy(q.Item)
+			u.complete(q)
 		}
 	}
+}
+
+// complete judges whether an order of u can be dispensed, once.
+func (u *unit) complete(q fhir.Request) []fhir.Issue {
+	if issues, ok := u.completed[q.Item]; ok {
+		return issues
+	}
+	if u.completed == nil {
+		u.completed = map[int][]fhir.Issue{}
+	}
+	u.completed[q.Item] = fhir.Complete(u.doc, q)
+	return u.completed[q.Item]
 }
 
 // checkID judges the message id that the sender chose.

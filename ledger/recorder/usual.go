@@ -21,25 +21,29 @@ func (n names) none() bool { return len(n.messages)+len(n.identities) == 0 }
 //
 // It belongs to one goroutine. The zero value expects nothing.
 type usual struct {
-	new     int  // batches in a row that brought nothing known
-	need    int  // how many it takes; below fewestBatches it is that
-	assumed bool // in the batch in hand
+	new     int // messages in a row that brought nothing known
+	need    int // how many it takes; below fewestNew it is that
+	since   int // messages since need has changed
+	assumed int // messages of the batch in hand, if it is assumed of them
 }
 
-// Nothing is assumed before so many batches in a row were new. Each time that it was wrong doubles the number,
-// for whoever decides twice is slower than whoever asks; each long time that it was right halves it.
+// Nothing is assumed of a batch before so many messages in a row were new, nor before as many as it has. Each
+// time that it was wrong doubles the number, for whoever decides twice is slower than whoever asks; each long
+// time that it was right halves it.
 const (
-	fewestBatches = 8
-	mostBatches   = 4096
-	longTime      = 64 // times the number
+	fewestNew = 16
+	mostNew   = 1 << 20
+	longTime  = 64 // times the number
 )
 
 // absent is those of the fresh names that are taken for absent: all or none.
 func (s *usual) absent(fresh names) names {
-	if s.assumed = !fresh.none() && s.new >= max(s.need, fewestBatches); s.assumed {
-		return fresh
+	n := len(fresh.messages)
+	if s.assumed = 0; n == 0 || s.new < max(s.need, fewestNew, n) {
+		return names{}
 	}
-	return names{}
+	s.assumed = n
+	return fresh
 }
 
 // found is told what is there of the fresh names that were asked for.
@@ -49,34 +53,30 @@ func (s *usual) found(fresh names, h ledger.Have) {
 		_, there := h.Identities[key]
 		known = known || there
 	}
-	if !fresh.none() {
-		s.learn(known)
+	if s.learn(len(fresh.messages)); known {
+		s.new = 0
 	}
 }
 
 // right is told that the batch in hand is committed.
 func (s *usual) right() {
-	if s.assumed {
-		s.assumed = false
-		s.learn(false)
-	}
+	s.learn(s.assumed)
+	s.assumed = 0
 }
 
 // wrong is told that the batch in hand cannot be committed. It says whether that may be for what was assumed.
-func (s *usual) wrong() (assumed bool) {
-	if assumed, s.assumed = s.assumed, false; assumed {
-		s.new, s.need = 0, min(2*max(s.need, fewestBatches), mostBatches)
+func (s *usual) wrong() bool {
+	if s.assumed == 0 {
+		return false
 	}
-	return assumed
+	s.assumed, s.new, s.since, s.need = 0, 0, 0, min(2*max(s.need, fewestNew), mostNew)
+	return true
 }
 
-func (s *usual) learn(known bool) {
-	if s.new++; known {
-		s.new = 0
-	}
-	if s.new >= longTime*max(s.need, fewestBatches) {
-		s.need /= 2
-		s.new = max(s.need, fewestBatches)
+func (s *usual) learn(messages int) {
+	s.new, s.since = s.new+messages, s.since+messages
+	if s.since >= longTime*max(s.need, fewestNew) {
+		s.need, s.since = s.need/2, 0
 	}
 }
 

@@ -11,42 +11,45 @@ import (
 func TestUsual(t *testing.T) {
 	fresh := names{messages: []ledger.Key{{}}, identities: []ledger.Key{{Org: ledger.ID{1}}}}
 	var s usual
-	// until is how many batches it takes.
+	// until is how many messages it takes, one by one.
 	until := func() (n int) {
 		t.Helper()
 		for ; s.absent(fresh).none(); n++ {
-			if n > 2*mostBatches {
+			if n > 2*mostNew {
 				t.Fatal("it never becomes usual")
 			}
 			s.found(fresh, ledger.Have{})
 		}
 		return n
 	}
-	if n := until(); n != fewestBatches {
-		t.Errorf("assumed after %d batches", n)
+	if n := until(); n != fewestNew {
+		t.Errorf("assumed after %d messages", n)
+	}
+	if many := (names{messages: make([]ledger.Key, fewestNew+1)}); !s.absent(many).none() {
+		t.Error("assumed of more messages than were new")
 	}
 	if !s.absent(names{}).none() || s.wrong() {
 		t.Error("something was assumed of nothing")
 	}
-	for want := 2 * fewestBatches; want <= 2*mostBatches; want *= 2 {
+	for want := 2 * fewestNew; want <= 2*mostNew; want *= 2 {
 		until()
 		if !s.wrong() {
 			t.Error("it was not for what was assumed")
 		}
-		if n := until(); n != min(want, mostBatches) {
-			t.Errorf("assumed again after %d batches, want %d", n, min(want, mostBatches))
+		if n := until(); n != min(want, mostNew) {
+			t.Errorf("assumed again after %d messages, want %d", n, min(want, mostNew))
 		}
 	}
-	for need := mostBatches; need > fewestBatches; need /= 2 {
-		for range longTime * need {
-			s.absent(fresh)
+	for need := mostNew; need > fewestNew; need /= 2 {
+		for range longTime * need / (need / 8) {
+			s.absent(names{messages: make([]ledger.Key, need/8)})
 			s.right()
 		}
 	}
 	s.absent(fresh)
 	s.wrong()
-	if n := until(); n > 4*fewestBatches {
-		t.Errorf("after a long time without a mistake, one costs %d batches", n)
+	if n := until(); n > 4*fewestNew {
+		t.Errorf("after a long time without a mistake, one costs %d messages", n)
 	}
 
 	for _, h := range []ledger.Have{
@@ -54,7 +57,7 @@ func TestUsual(t *testing.T) {
 		{Identities: map[ledger.Key]ledger.ID{{Org: ledger.ID{1}}: {}}},
 	} {
 		var s usual
-		for range fewestBatches - 1 {
+		for range fewestNew - 1 {
 			s.found(fresh, ledger.Have{})
 		}
 		s.found(fresh, h)
@@ -63,7 +66,7 @@ func TestUsual(t *testing.T) {
 		}
 	}
 	var other usual
-	for range fewestBatches { // what a cancellation names is there, and says nothing of new orders
+	for range fewestNew { // what a cancellation names is there, and says nothing of new orders
 		other.found(fresh, ledger.Have{Identities: map[ledger.Key]ledger.ID{{Org: ledger.ID{9}}: {}}})
 	}
 	if other.absent(fresh).none() {

@@ -59,7 +59,7 @@ func unasked(t *testing.T, option func(*hub)) {
 		t.Error("the first order was decided without a question")
 	}
 	settle()
-	if medicine > 20 {
+	if medicine > 30 {
 		t.Errorf("it asked for %d orders", medicine)
 	}
 
