@@ -44,15 +44,15 @@ func unasked(t *testing.T, option func(*hub)) {
 		rx, _ = h.issued(h.clinic, fmt.Sprintf("m%d", medicine), of(mrn, coded(fmt.Sprintf("A-%d", medicine), oldBridgeNPI, rxNorm, fmt.Sprintf("med%d", medicine))))
 		return rx, store.loads.Load() - before
 	}
-	fresh := func() (string, int64) { return freshOf(fmt.Sprint("P-", medicine%7)) }
+	fresh := func() (string, int64) { return freshOf(fmt.Sprint("P-", medicine%20)) }
 	settle := func() {
 		t.Helper()
-		for range 300 {
+		for range 600 {
 			if _, loads := fresh(); loads == 0 {
 				return
 			}
 		}
-		t.Fatal("after 300 new orders it still asks")
+		t.Fatal("after 600 new orders it still asks")
 	}
 	first, loads := freshOf("M-1")
 	if loads == 0 {
