@@ -202,6 +202,7 @@ type Batch struct {
 	Records       []Record
 	Messages      []Message
 	Replays       []Replay
+	Begun         []Prescription // inserted: none of them is there
 	Prescriptions []Prescription // inserted or replaced by ID
 	Fills         []Fill
 	Dispenses     []Dispense // inserted or replaced by Key

@@ -94,7 +94,7 @@ func testAllPrescriptions(t *testing.T, s Backend) {
 	b := newBatch(begin(t, s))
 	full(b, 7, 20)
 	commit(t, s, b)
-	want := slices.Clone(b.Prescriptions)
+	want := slices.Clone(b.Begun)
 	slices.SortFunc(want, func(a, b ledger.Prescription) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	var got []ledger.Prescription
 	for after := (ledger.ID{}); ; {

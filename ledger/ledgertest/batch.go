@@ -61,7 +61,7 @@ func (b *batch) prescription(r ledger.Record, edit ...func(*ledger.Prescription)
 	for _, f := range edit {
 		f(&p)
 	}
-	b.Prescriptions = append(b.Prescriptions, p)
+	b.Begun = append(b.Begun, p)
 	return p
 }
 

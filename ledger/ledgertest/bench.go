@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -35,7 +36,8 @@ func BenchmarkCommit(b *testing.B, open func(testing.TB) Backend) {
 }
 
 // BenchmarkSmall measures Load and Commit of one order at a time, which every order asks for while little is going on,
-// after a few thousand. spent is what the database's side of the connection has used of a processor.
+// and of more, after a few thousand. spent is what the database's side of the connection has used of a processor.
+// All is told for one order.
 func BenchmarkSmall(b *testing.B, s Store, spent func() time.Duration) {
 	h := begin(b, s)
 	x := newBatch(h)
@@ -45,34 +47,51 @@ func BenchmarkSmall(b *testing.B, s Store, spent func() time.Duration) {
 	for range 100 {
 		who = append(who, newID())
 	}
-	var loading, committing, loadSpent, commitSpent time.Duration
-	n := 0
-	for b.Loop() {
-		n++
-		patient, tokens := who[n%len(who)], slices.Concat(token(), token(), token())
-		x := newBatch(h)
-		r := x.record(2048)
-		p := x.prescription(r, func(p *ledger.Prescription) { p.Patient, p.Therapy, p.State = patient, tokens, randomBytes(1500) })
-		m := ledger.Message{Key: key(r.Org), Body: randomHash(), Record: r.ID, Answer: []byte(`{"status":201}`), Seq: x.To.Seq}
-		x.Messages = append(x.Messages, m)
-		x.Delivered = append(x.Delivered, ledger.Delivered{Pharmacy: p.Pharmacy, Prescription: p.ID, Identifier: randomHash()})
-		x.effect(ledger.Effect{Kind: ledger.EffectDeliver, Org: p.Pharmacy, Type: "MedicationRequest", Record: r.ID,
-			Prescription: p.ID, State: p.Status, Seq: x.To.Seq, Index: r.Index, Time: x.To.Time})
-		x.effect(ledger.Effect{Kind: ledger.EffectWake, Patient: p.Patient, Type: "issued", Prescription: p.ID, State: p.Status,
-			Seq: x.To.Seq, Index: r.Index, Time: x.To.Time})
-		began, used := time.Now(), spent()
-		load(b, s, ledger.Want{Messages: []ledger.Key{m.Key}, Identities: []ledger.Key{{Org: p.Clinic, Hash: p.Identity}},
-			Patients: []ledger.ID{patient}, Therapies: []ledger.Taking{{Patient: patient, Tokens: tokens}}})
-		middle, usedThen := time.Now(), spent()
-		h = commit(b, s, x)
-		loading, committing = loading+middle.Sub(began), committing+time.Since(middle)
-		loadSpent, commitSpent = loadSpent+usedThen-used, commitSpent+spent()-usedThen
+	for _, orders := range []int{1, 8, 64, 500} {
+		b.Run(strconv.Itoa(orders), func(b *testing.B) {
+			var loading, committing, loadSpent, commitSpent time.Duration
+			for b.Loop() {
+				x := newBatch(h)
+				var w ledger.Want
+				for n := range orders {
+					patient, tokens := who[n%len(who)], slices.Concat(token(), token(), token())
+					p, m := issue(x, patient, tokens)
+					w.Messages = append(w.Messages, m.Key)
+					w.Identities = append(w.Identities, ledger.Key{Org: p.Clinic, Hash: p.Identity})
+					if n < len(who) {
+						w.Patients, w.Therapies = append(w.Patients, patient), append(w.Therapies, ledger.Taking{Patient: patient, Tokens: tokens})
+					}
+				}
+				began, used := time.Now(), spent()
+				load(b, s, w)
+				middle, usedThen := time.Now(), spent()
+				h = commit(b, s, x)
+				loading, committing = loading+middle.Sub(began), committing+time.Since(middle)
+				loadSpent, commitSpent = loadSpent+usedThen-used, commitSpent+spent()-usedThen
+			}
+			per := func(d time.Duration, what string) {
+				b.ReportMetric(float64(d.Microseconds())/float64(b.N*orders), what)
+			}
+			per(loading, "load-us")
+			per(committing, "commit-us")
+			per(loadSpent, "load-cpu-us")
+			per(commitSpent, "commit-cpu-us")
+		})
 	}
-	per := func(d time.Duration, what string) { b.ReportMetric(float64(d.Microseconds())/float64(b.N), what) }
-	per(loading, "load-us")
-	per(committing, "commit-us")
-	per(loadSpent, "load-cpu-us")
-	per(commitSpent, "commit-cpu-us")
+}
+
+// issue adds one order, as the recorder writes it.
+func issue(x *batch, patient ledger.ID, tokens []byte) (ledger.Prescription, ledger.Message) {
+	r := x.record(2048, func(r *ledger.Record) { r.Sub = len(x.Records) << 20 })
+	p := x.prescription(r, func(p *ledger.Prescription) { p.Patient, p.Therapy, p.State = patient, tokens, randomBytes(1000) })
+	m := ledger.Message{Key: key(r.Org), Body: randomHash(), Record: r.ID, Answer: randomBytes(600), Seq: x.To.Seq}
+	x.Messages = append(x.Messages, m)
+	x.Delivered = append(x.Delivered, ledger.Delivered{Pharmacy: p.Pharmacy, Prescription: p.ID, Identifier: randomHash()})
+	x.effect(ledger.Effect{Kind: ledger.EffectDeliver, Org: p.Pharmacy, Type: "MedicationRequest", Record: r.ID,
+		Prescription: p.ID, State: p.Status, Seq: x.To.Seq, Index: r.Index, Time: x.To.Time})
+	x.effect(ledger.Effect{Kind: ledger.EffectWake, Patient: p.Patient, Type: "issued", Prescription: p.ID, State: p.Status,
+		Seq: x.To.Seq, Index: r.Index, Time: x.To.Time})
+	return p, m
 }
 
 // BenchmarkAppend compares a recorder's commit, its hashing and linking included, with the same rows

@@ -60,6 +60,13 @@ func testCommitMovesHead(t *testing.T, s Backend) {
 // testStaleHead changes one field of From at a time: all of them are the fence.
 func testStaleHead(t *testing.T, s Backend) {
 	h := begin(t, s)
+	many := newBatch(h)
+	many.From.Seq++
+	full(many, 200, 50)
+	if err := s.Commit(t.Context(), &many.Batch); !errors.Is(err, ledger.ErrHeadMoved) {
+		t.Errorf("many rows: %v, want ErrHeadMoved", err)
+	}
+	nothingOf(t, s, many, h)
 	for name, edit := range map[string]func(*ledger.Head){
 		"epoch":      func(h *ledger.Head) { h.Epoch++ },
 		"seq":        func(h *ledger.Head) { h.Seq++ },
@@ -231,6 +238,7 @@ func testUniqueKeys(t *testing.T, s Backend) {
 	for name, add := range map[string]func(*batch){
 		"record id":             func(b *batch) { b.record(50, func(x *ledger.Record) { x.ID = r.ID }) },
 		"message key":           func(b *batch) { b.Messages = append(b.Messages, m) },
+		"prescription":          func(b *batch) { b.Begun = append(b.Begun, p) },
 		"prescription identity": func(b *batch) { b.prescription(r, func(x *ledger.Prescription) { x.Identity = p.Identity }) },
 		"fill number": func(b *batch) {
 			other := fill
@@ -244,16 +252,19 @@ func testUniqueKeys(t *testing.T, s Backend) {
 		},
 		"effect number": func(b *batch) { b.Effects = append(b.Effects, e) },
 	} {
-		b := newBatch(h)
-		good := b.record(50)
-		add(b)
-		t.Log(name)
-		err := s.Commit(t.Context(), &b.Batch)
-		if fault.KindOf(err) != fault.Invalid || err == nil {
-			t.Errorf("%s twice: %v, want an invalid kind", name, err)
-		}
-		if _, err := s.Record(t.Context(), good.ID); !isNotFound(err) {
-			t.Errorf("%s twice: the rest of the batch was written", name)
+		for _, others := range []int{0, 100} { // alone, and among so many that a store may write them otherwise
+			b := newBatch(h)
+			full(b, others, 50)
+			good := b.record(50, func(r *ledger.Record) { r.Sub = 1 })
+			add(b)
+			t.Log(name, others)
+			err := s.Commit(t.Context(), &b.Batch)
+			if fault.KindOf(err) != fault.Invalid || err == nil {
+				t.Errorf("%s twice: %v, want an invalid kind", name, err)
+			}
+			if _, err := s.Record(t.Context(), good.ID); !isNotFound(err) {
+				t.Errorf("%s twice: the rest of the batch was written", name)
+			}
 		}
 	}
 	same(t, "head", head(t, s), h)
@@ -284,6 +295,20 @@ func testBigBatch(t *testing.T, s Backend) {
 	if len(have.Messages) != 1000 {
 		t.Errorf("found %d messages, want 1000", len(have.Messages))
 	}
+	began, delivered := map[ledger.ID]ledger.Prescription{}, map[[2]ledger.ID]bool{}
+	var ids []ledger.ID
+	for _, p := range b.Begun {
+		began[p.ID], ids = p, append(ids, p.ID)
+		delivered[[2]ledger.ID{p.Pharmacy, p.ID}] = true
+	}
+	have = load(t, s, ledger.Want{Prescriptions: ids})
+	same(t, "prescriptions", have.Prescriptions, began)
+	same(t, "delivered", have.Delivered, delivered)
+	effects, err := s.Effects(t.Context(), ledger.ID{}, 0, 3000)
+	if err != nil {
+		t.Errorf("Effects: %v", err)
+	}
+	same(t, "effects", effects, b.Effects)
 }
 
 func testBigRecord(t *testing.T, s Backend) {
@@ -334,7 +359,12 @@ const Origin = origin
 func full(b *batch, n, size int) {
 	for i := range n {
 		r := b.record(size, func(r *ledger.Record) { r.Sub = i << 20 })
-		p := b.prescription(r)
+		p := b.prescription(r, func(p *ledger.Prescription) {
+			if i%3 == 0 {
+				p.Pharmacy, p.Group, p.Therapy, p.DueAt = newID(), randomHash(), token(), int64(i)+1
+			}
+		})
+		b.Delivered = append(b.Delivered, ledger.Delivered{Pharmacy: p.Pharmacy, Prescription: p.ID, Identifier: randomHash()})
 		b.Messages = append(b.Messages, ledger.Message{Key: key(r.Org), Body: randomHash(), Record: r.ID,
 			Answer: []byte(`{"status":201,"resources":[{"type":"MedicationRequest","status":201}]}`), Seq: b.To.Seq})
 		b.effect(ledger.Effect{Kind: ledger.EffectDeliver, Org: p.Pharmacy, Type: "MedicationRequest", Record: r.ID,

@@ -115,32 +115,12 @@ func queueMessages(q *statements, b *ledger.Batch) {
 
 // queueState writes what later decisions depend on.
 func queueState(q *statements, b *ledger.Batch) {
-	if rows := b.Prescriptions; len(rows) > 0 {
-		q.insert("prescription", `INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
-		    identity, group_id, due_at, version, therapy, state)
-		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[],
-		    $11::bytea[], $12::bytea[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[])
+	queuePrescriptions(q, "begun", b.Begun, "")
+	queuePrescriptions(q, "prescription", b.Prescriptions, `
 		  ON CONFLICT (id) DO UPDATE SET clinic = excluded.clinic, patient = excluded.patient, record = excluded.record, status = excluded.status,
 		    pharmacy = excluded.pharmacy, holder = excluded.holder, claim = excluded.claim, fills_allowed = excluded.fills_allowed,
 		    fills_done = excluded.fills_done, identity = excluded.identity, group_id = excluded.group_id, due_at = excluded.due_at,
-		    version = excluded.version, therapy = excluded.therapy, state = excluded.state`,
-			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.ID }),
-			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Clinic }),
-			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Patient }),
-			ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Record }),
-			texts(rows, func(r *ledger.Prescription) string { return r.Status }),
-			maybeIDs(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Pharmacy }),
-			maybeIDs(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Holder }),
-			bigints(rows, func(r *ledger.Prescription) uint64 { return r.Claim }),
-			bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.FillsAllowed) }),
-			bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.FillsDone) }),
-			blobs(rows, func(r *ledger.Prescription) []byte { return r.Identity[:] }),
-			maybeBlobs(rows, func(r *ledger.Prescription) []byte { return maybeHash(&r.Group) }),
-			maybeBigints(rows, func(r *ledger.Prescription) (uint64, bool) { return uint64(r.DueAt), r.DueAt != 0 }),
-			bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.Version) }),
-			maybeBlobs(rows, func(r *ledger.Prescription) []byte { return r.Therapy }),
-			blobs(rows, func(r *ledger.Prescription) []byte { return r.State }))
-	}
+		    version = excluded.version, therapy = excluded.therapy, state = excluded.state`)
 	if rows := b.Fills; len(rows) > 0 {
 		q.insert("fill", `INSERT INTO fill (prescription, number, pharmacy, claim, record)
 		  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::uuid[])`,
@@ -171,16 +151,41 @@ func queueState(q *statements, b *ledger.Batch) {
 	}
 }
 
+func queuePrescriptions(q *statements, name string, rows []ledger.Prescription, present string) {
+	if len(rows) == 0 {
+		return
+	}
+	q.insert(name, `INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
+		    identity, group_id, due_at, version, therapy, state)
+		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::bigint[],
+		    $11::bytea[], $12::bytea[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[])`+present,
+		ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.ID }),
+		ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Clinic }),
+		ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Patient }),
+		ids(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Record }),
+		texts(rows, func(r *ledger.Prescription) string { return r.Status }),
+		maybeIDs(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Pharmacy }),
+		maybeIDs(rows, func(r *ledger.Prescription) *ledger.ID { return &r.Holder }),
+		bigints(rows, func(r *ledger.Prescription) uint64 { return r.Claim }),
+		bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.FillsAllowed) }),
+		bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.FillsDone) }),
+		blobs(rows, func(r *ledger.Prescription) []byte { return r.Identity[:] }),
+		maybeBlobs(rows, func(r *ledger.Prescription) []byte { return maybeHash(&r.Group) }),
+		maybeBigints(rows, func(r *ledger.Prescription) (uint64, bool) { return uint64(r.DueAt), r.DueAt != 0 }),
+		bigints(rows, func(r *ledger.Prescription) uint64 { return uint64(r.Version) }),
+		maybeBlobs(rows, func(r *ledger.Prescription) []byte { return r.Therapy }),
+		blobs(rows, func(r *ledger.Prescription) []byte { return r.State }))
+}
+
 // queueEffects writes what is to happen outside.
 func queueEffects(q *statements, b *ledger.Batch) {
-	if rows := b.Delivered; len(rows) > 0 {
-		q.insert("delivered", `INSERT INTO delivered (pharmacy, prescription, identifier, local)
-		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[]) ON CONFLICT (pharmacy, prescription) DO NOTHING`,
-			ids(rows, func(r *ledger.Delivered) *ledger.ID { return &r.Pharmacy }),
-			ids(rows, func(r *ledger.Delivered) *ledger.ID { return &r.Prescription }),
-			maybeBlobs(rows, func(r *ledger.Delivered) []byte { return maybeHash(&r.Identifier) }),
-			maybeBlobs(rows, func(r *ledger.Delivered) []byte { return maybeHash(&r.Local) }))
+	begun := make(map[ledger.ID]bool, len(b.Begun))
+	for i := range b.Begun {
+		begun[b.Begun[i].ID] = true
 	}
+	first, other := partition(b.Delivered, func(d *ledger.Delivered) bool { return begun[d.Prescription] })
+	queueDelivered(q, "delivered-first", first, "")
+	queueDelivered(q, "delivered", other, ` ON CONFLICT (pharmacy, prescription) DO NOTHING`)
 	if rows := b.Effects; len(rows) > 0 {
 		q.insert("effect", `INSERT INTO effect (number, kind, type, state, org, patient, record, prescription, claim, seq, idx, time, items, body)
 		  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::bigint[],
@@ -200,6 +205,30 @@ func queueEffects(q *statements, b *ledger.Batch) {
 			lists(rows, func(r *ledger.Effect) []int { return r.Items }),
 			maybeBlobs(rows, func(r *ledger.Effect) []byte { return r.Body }))
 	}
+}
+
+func queueDelivered(q *statements, name string, rows []ledger.Delivered, present string) {
+	if len(rows) == 0 {
+		return
+	}
+	q.insert(name, `INSERT INTO delivered (pharmacy, prescription, identifier, local)
+		  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])`+present,
+		ids(rows, func(r *ledger.Delivered) *ledger.ID { return &r.Pharmacy }),
+		ids(rows, func(r *ledger.Delivered) *ledger.ID { return &r.Prescription }),
+		maybeBlobs(rows, func(r *ledger.Delivered) []byte { return maybeHash(&r.Identifier) }),
+		maybeBlobs(rows, func(r *ledger.Delivered) []byte { return maybeHash(&r.Local) }))
+}
+
+// partition keeps the order.
+func partition[R any](rows []R, is func(*R) bool) (these, others []R) {
+	for i := range rows {
+		if is(&rows[i]) {
+			these = append(these, rows[i])
+		} else {
+			others = append(others, rows[i])
+		}
+	}
+	return these, others
 }
 
 // queueDirectory is rare.

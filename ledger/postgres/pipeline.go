@@ -2,34 +2,50 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// manyRows is from how many rows on they are copied. Below, the round trips that COPY takes cost more than it saves.
+const manyRows = 64
+
+// copyChunk is how much is handed to COPY at once, bytes; one row may exceed it.
+const copyChunk = 32 << 10
 
 // statement is one prepared statement with its parameters in binary form.
 type statement struct {
 	name   string // of the prepared statement; stands for its text
 	text   string
 	params [][]byte
+	copied string // COPY of the same rows; "" = they are not copied
 }
 
 // statements are sent in one round trip and are one transaction.
 type statements []statement
 
 func (q *statements) add(name, text string, params ...[]byte) {
-	*q = append(*q, statement{name, text, params})
+	*q = append(*q, statement{name: name, text: text, params: params})
 }
 
 // insert adds an INSERT … SELECT * FROM unnest(…), whose parameters are columns. Of a single row they are its values:
-// PostgreSQL reads each column of unnest through a buffer of its own, which costs more than the row does.
+// PostgreSQL reads each column of unnest through a buffer of its own, which costs more than the row does. Many rows
+// are copied, when it is certain that they are new: COPY writes a page of them at once.
 func (q *statements) insert(name, text string, columns ...[]byte) {
-	if elements(columns[0]) == 1 {
+	switch rows := elements(columns[0]); {
+	case rows == 1:
 		for i, c := range columns {
 			columns[i] = only(c)
 		}
 		name, text = name+"-one", oneRow.Replace(text)
+	case rows >= manyRows && !strings.Contains(text, "ON CONFLICT"):
+		into, _, _ := strings.Cut(strings.TrimPrefix(text, "INSERT INTO "), ")")
+		*q = append(*q, statement{params: columns, copied: "COPY " + into + ") FROM STDIN (FORMAT binary)"})
+		return
 	}
 	q.add(name, text, columns...)
 }
@@ -59,8 +75,8 @@ func (r room) Encode(dst []byte) ([]byte, error) { return slices.Grow(dst, int(r
 // binaryFormat says that every parameter is in binary form.
 func binaryFormat() []int16 { return []int16{1} }
 
-// run sends q as one implicit transaction. Statements that the connection does not know yet are
-// prepared before.
+// run sends q as one transaction: an implicit one in one round trip, unless rows are copied. Statements that the
+// connection does not know yet are prepared before.
 func (d db) run(ctx context.Context, q statements, what string) error {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
@@ -68,16 +84,49 @@ func (d db) run(ctx context.Context, q statements, what string) error {
 	}
 	defer conn.Release()
 	for _, s := range q {
+		if s.copied != "" {
+			continue
+		}
 		if _, err := conn.Conn().Prepare(ctx, s.name, s.text); err != nil {
 			return refuse(err, what)
 		}
 	}
-	pipeline := conn.Conn().PgConn().StartPipeline(ctx)
-	conn.Conn().PgConn().Frontend().Send(room(q.size()))
+	if slices.ContainsFunc(q, func(s statement) bool { return s.copied != "" }) {
+		return refuse(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return q.inParts(ctx, tx.Conn().PgConn()) }), what)
+	}
+	return refuse(q.send(ctx, conn.Conn().PgConn()), what)
+}
+
+// inParts sends q in its order: what is copied alone, what lies between in one round trip.
+func (q statements) inParts(ctx context.Context, conn *pgconn.PgConn) error {
+	for len(q) > 0 {
+		n := slices.IndexFunc(q, func(s statement) bool { return s.copied != "" })
+		if n < 0 {
+			n = len(q)
+		}
+		if n > 0 {
+			if err := q[:n].send(ctx, conn); err != nil {
+				return err
+			}
+		} else {
+			if _, err := conn.CopyFrom(ctx, newRows(q[0].params), q[0].copied); err != nil {
+				return err
+			}
+			n = 1
+		}
+		q = q[n:]
+	}
+	return nil
+}
+
+// send sends q in one round trip; outside a transaction it is one.
+func (q statements) send(ctx context.Context, conn *pgconn.PgConn) error {
+	pipeline := conn.StartPipeline(ctx)
+	conn.Frontend().Send(room(q.size()))
 	for _, s := range q {
 		pipeline.SendQueryPrepared(s.name, s.params, binaryFormat(), nil)
 	}
-	err = pipeline.Sync()
+	err := pipeline.Sync()
 	for err == nil {
 		var results any
 		if results, err = pipeline.GetResults(); err != nil || results == nil {
@@ -90,5 +139,61 @@ func (d db) run(ctx context.Context, q statements, what string) error {
 	if closed := pipeline.Close(); err == nil {
 		err = closed
 	}
-	return refuse(err, what)
+	return err
+}
+
+// rows reads columns, which are arrays, as COPY takes them in binary format: row by row, each element as it
+// stands in its array.
+type rows struct {
+	columns [][]byte // what is left of each
+	left    int      // rows
+	chunk   []byte   // read and not handed out
+	space   []byte   // of chunk
+}
+
+// Beginning and end of what COPY takes (PostgreSQL, COPY, Binary Format): signature, flags and length of the
+// header's extension; minus one where a row would say how many fields it has.
+const (
+	copyHeader  = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+	copyTrailer = "\xff\xff"
+)
+
+func newRows(columns [][]byte) *rows {
+	r := &rows{left: int(elements(columns[0])), chunk: []byte(copyHeader)}
+	for _, c := range columns {
+		r.columns = append(r.columns, c[arrayHeader:])
+	}
+	return r
+}
+
+func (r *rows) Read(p []byte) (n int, err error) {
+	if len(r.chunk) == 0 && !r.fill() {
+		return 0, io.EOF
+	}
+	n = copy(p, r.chunk)
+	r.chunk = r.chunk[n:]
+	return n, nil
+}
+
+// fill reads some rows; behind the last stands the trailer.
+func (r *rows) fill() (more bool) {
+	if r.left < 0 {
+		return false
+	}
+	r.space = r.space[:0]
+	for ; r.left > 0 && len(r.space) < copyChunk; r.left-- {
+		r.space = binary.BigEndian.AppendUint16(r.space, uint16(len(r.columns)))
+		for i, c := range r.columns {
+			size := 4
+			if length := binary.BigEndian.Uint32(c); length != null {
+				size += int(length)
+			}
+			r.space, r.columns[i] = append(r.space, c[:size]...), c[size:]
+		}
+	}
+	if r.left == 0 {
+		r.space, r.left = append(r.space, copyTrailer...), -1
+	}
+	r.chunk = r.space
+	return true
 }

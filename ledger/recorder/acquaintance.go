@@ -62,9 +62,11 @@ func (a *acquaintances) committed(b *ledger.Batch) {
 			k.nominated = n.Pharmacy
 		}
 	}
-	for i := range b.Prescriptions {
-		if k := a.known(b.Prescriptions[i].Patient); k != nil {
-			k.add(b.Prescriptions[i].Therapy)
+	for _, changed := range [][]ledger.Prescription{b.Begun, b.Prescriptions} {
+		for i := range changed {
+			if k := a.known(changed[i].Patient); k != nil {
+				k.add(changed[i].Therapy)
+			}
 		}
 	}
 }

@@ -118,7 +118,11 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 			return nil, fmt.Errorf("recorder: state: %w", err)
 		}
 		mark(r.deps.Keys, &row)
-		b.Prescriptions = append(b.Prescriptions, row)
+		if _, loaded := v.Prescriptions[id]; loaded {
+			b.Prescriptions = append(b.Prescriptions, row)
+		} else {
+			b.Begun = append(b.Begun, row)
+		}
 	}
 	for key := range v.dispenses {
 		b.Dispenses = append(b.Dispenses, v.Dispenses[key])

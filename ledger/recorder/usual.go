@@ -32,7 +32,7 @@ type usual struct {
 // time that it was right halves it.
 const (
 	fewestNew = 16
-	mostNew   = 1 << 20
+	mostNew   = 1 << 16
 	longTime  = 64 // times the number
 )
 
@@ -102,11 +102,8 @@ func (r *Recorder) prove(ctx context.Context, v *view, b *ledger.Batch) error {
 	var w ledger.Want
 	w.Messages = without(v.absent.messages, inserted)
 	clear(inserted)
-	for i := range b.Prescriptions {
-		p := &b.Prescriptions[i]
-		if _, loaded := v.Prescriptions[p.ID]; !loaded { // else it is there and only changes
-			inserted[ledger.Key{Org: p.Clinic, Hash: p.Identity}] = true
-		}
+	for i := range b.Begun {
+		inserted[ledger.Key{Org: b.Begun[i].Clinic, Hash: b.Begun[i].Identity}] = true
 	}
 	w.Identities = without(v.absent.identities, inserted)
 	have, err := r.ask(ctx, w)

@@ -10,11 +10,14 @@ import (
 
 // inserts holds the prepared statements of a commit, on the one connection that writes.
 type inserts struct {
-	entry, record, statement, access                          *sql.Stmt
-	message, replay, prescription, fill, dispense, delivered  *sql.Stmt
-	effect, quarantine                                        *sql.Stmt
-	organization, dropIdentifiers, identifier, client, choice *sql.Stmt
+	entry, record, statement, access                                *sql.Stmt
+	message, replay, begun, prescription, fill, dispense, delivered *sql.Stmt
+	effect, quarantine                                              *sql.Stmt
+	organization, dropIdentifiers, identifier, client, choice       *sql.Stmt
 }
+
+const insertPrescription = `INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
+			  identity, group_id, due_at, version, therapy, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 	for _, p := range []struct {
@@ -27,9 +30,8 @@ func (s *inserts) prepare(ctx context.Context, db *sql.DB) (err error) {
 		{&s.access, `UPDATE access SET idx = ?2 WHERE id = ?1 AND idx IS NULL`},
 		{&s.message, `INSERT INTO message (org, hash, body, record, seq, answer) VALUES (?, ?, ?, ?, ?, ?)`},
 		{&s.replay, `INSERT INTO replay (epoch, seq, sub, org, hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
-		{&s.prescription, `
-			INSERT INTO prescription (id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done,
-			  identity, group_id, due_at, version, therapy, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		{&s.begun, insertPrescription},
+		{&s.prescription, insertPrescription + `
 			ON CONFLICT (id) DO UPDATE SET clinic = excluded.clinic, patient = excluded.patient, record = excluded.record,
 			  status = excluded.status, pharmacy = excluded.pharmacy, holder = excluded.holder, claim = excluded.claim,
 			  fills_allowed = excluded.fills_allowed, fills_done = excluded.fills_done, identity = excluded.identity,
@@ -99,11 +101,13 @@ func (s *inserts) decisions(w *writer, b *ledger.Batch) {
 	each(w, "replays", s.replay, b.Replays, func(r *ledger.Replay, add add) {
 		add(r.Epoch, r.Seq, r.Sub, r.Key.Org[:], r.Key.Hash[:])
 	})
-	each(w, "prescriptions", s.prescription, b.Prescriptions, func(p *ledger.Prescription, add add) {
+	prescription := func(p *ledger.Prescription, add add) {
 		add(p.ID[:], p.Clinic[:], p.Patient[:], p.Record[:], p.Status, idOrNull(p.Pharmacy), idOrNull(p.Holder), p.Claim,
 			p.FillsAllowed, p.FillsDone, p.Identity[:], hashOrNull(p.Group), intOrNull(p.DueAt), p.Version,
 			blobOrNull(p.Therapy), blob(p.State))
-	})
+	}
+	each(w, "begun", s.begun, b.Begun, prescription)
+	each(w, "prescriptions", s.prescription, b.Prescriptions, prescription)
 	each(w, "fills", s.fill, b.Fills, func(f *ledger.Fill, add add) {
 		add(f.Prescription[:], f.Number, f.Pharmacy[:], f.Claim, f.Record[:])
 	})
