@@ -9,7 +9,7 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// Commit writes b in one round trip and one implicit transaction. The first statement locks the head and
+// Commit writes b in one transaction: in one round trip, or when many rows are copied in a few. The first statement locks the head and
 // fails everything when it moved; kinds without rows send nothing.
 func (s *Store) Commit(ctx context.Context, b *ledger.Batch) error {
 	if b.To.Term != b.From.Term {
