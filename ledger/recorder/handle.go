@@ -89,6 +89,12 @@ func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, 
 // attempt decides and commits arrivals as one batch. A panic is an error of this batch.
 func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) {
 	defer forget(arrivals)
+	kept := r.kept.clone()
+	defer func() {
+		if err != nil {
+			r.kept = kept // what is decided again is counted then
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.New(fault.Internal, fmt.Sprintf("recorder: panic of type %T", p)) // its text may hold patient data
