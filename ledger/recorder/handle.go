@@ -111,7 +111,7 @@ func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) 
 			return ErrClock
 		}
 	}
-	units, err := r.units(ctx, arrivals)
+	units, err := r.inTurn(ctx, arrivals)
 	if err != nil {
 		return err
 	}
