@@ -22,9 +22,6 @@ import (
 func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := r.attempt(ctx, arrivals)
-		if fault.KindOf(err) == fault.Invalid && r.usual.wrong() {
-			continue // now by what is there
-		}
 		switch fault.KindOf(err) {
 		case fault.Unavailable:
 			if done, err := r.recheck(ctx, wait); done || err != nil {
@@ -41,6 +38,8 @@ func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 			return nil
 		case ctx.Err() != nil:
 			return err
+		case r.usual.wrong():
+			// now by what is there: a repeat, say, need not be decidable any more
 		case len(arrivals) > 1:
 			half := len(arrivals) / 2
 			if err := r.handle(ctx, arrivals[:half]); err != nil {
