@@ -77,7 +77,7 @@ func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, 
 		r.head = head
 		r.leased(now)
 		r.announcer.committed(nil, head)
-		return true, nil
+		return true, r.relearn(ctx)
 	case head != r.head:
 		return false, ledger.ErrHeadMoved
 	}
