@@ -2,9 +2,9 @@
 // alone imports.
 //
 // Promises:
-//   - Commit is one round trip and one transaction: the head is locked and compared, everything is
-//     written with one statement for each kind of row (UNNEST, or the values of a single row), the head
-//     moves. A miss writes nothing.
+//   - Commit is one transaction: the head is locked and compared, everything is written with one statement
+//     for each kind of row (the values of a single one, UNNEST, or COPY of many), the head moves. It takes one
+//     round trip, and with COPY a few. A miss writes nothing.
 //   - The chain is a foreign key, and PostgreSQL computes the leaves: a fork, a gap or a forged entry is
 //     refused by the database itself. The hub's role can neither update nor delete an entry.
 //   - The lease runs by the database's clock.

@@ -77,9 +77,9 @@ func (k *acquaintance) add(tokens []byte) {
 		if !k.has(token) {
 			k.tokens = append(k.tokens, beginning(token))
 		}
-	}
-	if len(k.tokens) > ledger.MaxTokens {
-		k.tokens, k.many = nil, true
+		if len(k.tokens) > ledger.MaxTokens { // each is compared with all before
+			k.tokens, k.many = nil, true
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/internal/signature"
@@ -98,6 +99,19 @@ func (a *announcer) opened(ctx context.Context, id ledger.ID) (body []byte, verd
 func (a *announcer) damaged(ctx context.Context, index uint64, err error) error {
 	a.r.config.Damaged(ctx, index, ledger.ID{}, err)
 	return ledger.ErrDamaged.Wrap(err)
+}
+
+// relearn is learn after a commit of which nothing was heard. A database that is away is waited for.
+func (r *Recorder) relearn(ctx context.Context) error {
+	for {
+		err := r.learn(ctx)
+		if fault.KindOf(err) != fault.Unavailable {
+			return err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // learn brings the directory up to date: while this recorder stood by, another has recorded what changed it.

@@ -22,9 +22,6 @@ import (
 func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := r.attempt(ctx, arrivals)
-		if fault.KindOf(err) == fault.Invalid && r.usual.wrong() {
-			continue // now by what is there
-		}
 		switch fault.KindOf(err) {
 		case fault.Unavailable:
 			if done, err := r.recheck(ctx, wait); done || err != nil {
@@ -41,6 +38,8 @@ func (r *Recorder) handle(ctx context.Context, arrivals []arrival) error {
 			return nil
 		case ctx.Err() != nil:
 			return err
+		case r.usual.wrong():
+			// now by what is there: a repeat, say, need not be decidable any more
 		case len(arrivals) > 1:
 			half := len(arrivals) / 2
 			if err := r.handle(ctx, arrivals[:half]); err != nil {
@@ -78,7 +77,7 @@ func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, 
 		r.head = head
 		r.leased(now)
 		r.announcer.committed(nil, head)
-		return true, nil
+		return true, r.relearn(ctx)
 	case head != r.head:
 		return false, ledger.ErrHeadMoved
 	}
@@ -89,6 +88,12 @@ func (r *Recorder) recheck(ctx context.Context, wait time.Duration) (done bool, 
 // attempt decides and commits arrivals as one batch. A panic is an error of this batch.
 func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) {
 	defer forget(arrivals)
+	kept := r.kept.clone()
+	defer func() {
+		if err != nil {
+			r.kept = kept // what is decided again is counted then
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.New(fault.Internal, fmt.Sprintf("recorder: panic of type %T", p)) // its text may hold patient data
@@ -105,7 +110,7 @@ func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) 
 			return ErrClock
 		}
 	}
-	units, err := r.units(ctx, arrivals)
+	units, err := r.inTurn(ctx, arrivals)
 	if err != nil {
 		return err
 	}

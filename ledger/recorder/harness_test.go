@@ -37,6 +37,7 @@ type hub struct {
 	dir    string
 	config recorder.Config
 	wrap   func(recorder.Store) recorder.Store // between the recorder and its store; nil = none
+	keysBy func(keyStore) keyStore             // between the key ring and its store; nil = none
 	harmed bool                                // the test has changed what is stored: it need not agree in the end
 
 	server    *embedded.Server
@@ -90,6 +91,9 @@ func (h *hub) start() {
 	wrapper, err := filekey.Open(filepath.Join(h.dir, "keys", "kek"))
 	h.must(err)
 	h.openStores(ctx)
+	if h.keysBy != nil {
+		h.keysStore = h.keysBy(h.keysStore)
+	}
 	h.keys, err = ledger.OpenKeyring(ctx, h.keysStore, wrapper)
 	h.must(err)
 	orgs, clients, err := h.store.Directory(ctx)

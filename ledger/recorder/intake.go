@@ -14,6 +14,7 @@ import (
 type arrival struct {
 	message *streams.Message
 	units   []*unit // prepared, their patients found
+	late    uint64  // Recorder.late when that began
 }
 
 // Bounds of what is done ahead: at most 8 MiB of bodies beyond what the Reader holds.
@@ -188,8 +189,9 @@ func untilTurning(messages []streams.Message) int {
 // error seen, when their turn has come.
 func (r *Recorder) foresee(ctx context.Context, messages []streams.Message) (arrivals []arrival) {
 	arrivals = make([]arrival, len(messages))
+	late := r.late.Load()
 	for i := range messages {
-		arrivals[i].message = &messages[i]
+		arrivals[i].message, arrivals[i].late = &messages[i], late
 	}
 	defer func() {
 		if recover() != nil {
@@ -215,6 +217,28 @@ func (r *Recorder) units(ctx context.Context, arrivals []arrival) (all []*unit, 
 		all = append(all, a.units...)
 	}
 	return all, nil
+}
+
+// inTurn is units of messages whose turn has come. A patient that is found only now may have been made for a
+// message behind, which was foreseen before: that one is not the first that is heard of it.
+func (r *Recorder) inTurn(ctx context.Context, arrivals []arrival) ([]*unit, error) {
+	foreseen := make([]bool, len(arrivals))
+	for i, a := range arrivals {
+		foreseen[i] = a.units != nil
+	}
+	units, err := r.units(ctx, arrivals)
+	if slices.Contains(foreseen, false) {
+		r.late.Add(1)
+	}
+	for i, a := range arrivals {
+		if !foreseen[i] || a.late == r.late.Load() {
+			continue
+		}
+		for _, u := range a.units {
+			u.made = false
+		}
+	}
+	return units, err
 }
 
 // forget makes arrivals as if nothing had been done for them: a decision that failed leaves traces in

@@ -2,14 +2,19 @@ package recorder_test
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
+	"github.com/dosewire/dosewire/ledger/recorder"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -150,4 +155,67 @@ func (h *hub) quarantined() (n int) {
 	defer db.Close()
 	h.must(db.QueryRowContext(h.t.Context(), `SELECT count(*) FROM quarantine`).Scan(&n))
 	return n
+}
+
+// unheard is a store whose next commit happens and is not heard of.
+type unheard struct {
+	recorder.Store
+	next atomic.Bool
+}
+
+func (s *unheard) Commit(ctx context.Context, b *ledger.Batch) error {
+	if err := s.Store.Commit(ctx, b); err != nil || !s.next.CompareAndSwap(true, false) {
+		return err
+	}
+	return fault.Of(fault.CodeUnavailable)
+}
+
+// TestWhatACommitInDoubtHasChanged is known afterwards: what somebody takes, who was chosen, who may send.
+func TestWhatACommitInDoubtHasChanged(t *testing.T) {
+	for name, option := range map[string]func(*hub){"sqlite": func(*hub) {}, "postgres": (*hub).onPostgres} {
+		t.Run(name, func(t *testing.T) {
+			var store *unheard
+			h := open(t, option, func(h *hub) {
+				h.wrap = func(s recorder.Store) recorder.Store { store = &unheard{Store: s}; return store }
+			})
+			inDoubt := func(m streams.Message) {
+				t.Helper()
+				before, err := h.store.Head(t.Context())
+				h.must(err)
+				store.next.Store(true)
+				h.must(h.publisher.Publish(t.Context(), m))
+				for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) { // another process works
+					if head, err := h.store.Head(t.Context()); err == nil && head.Seq > before.Seq && !store.next.Load() {
+						return
+					}
+					if time.Now().After(end) {
+						t.Fatal("nothing was committed")
+					}
+				}
+			}
+			fact := func(kind string, f any) streams.Message {
+				body, err := json.Marshal(f)
+				h.must(err)
+				return streams.Message{ID: "hub." + rand.Text(), Subject: streams.FactSubject(kind), Body: body}
+			}
+			h.issued(h.clinic, "m1", coded("A-1", oldBridgeNPI, rxNorm, "one"))
+			inDoubt(message(h.clinic, "m2", coded("A-2", oldBridgeNPI, rxNorm, "two")))
+			if _, signals := h.issued(h.clinic, "m3", coded("A-3", oldBridgeNPI, rxNorm, "two")); !signals {
+				t.Error("nothing is said of a double")
+			}
+			who, _ := h.patient(h.clinic, "M-1")
+			inDoubt(fact(recorder.FactNomination, recorder.NominationFact{Patient: who.Patient.String(), Pharmacy: h.harbour.ID.String()}))
+			rx, _ := h.issued(h.clinic, "m4", with(coded("A-4", "", rxNorm, "four"),
+				`"performer":{"identifier":{"system":"http://hl7.org/fhir/sid/us-npi","value":""}}`, `"numberOfRepeatsAllowed":1`))
+			if p, err := h.store.Prescription(t.Context(), mustID(t, rx)); err != nil || p.Pharmacy != h.harbour.ID {
+				t.Errorf("an order goes to %v, %v; its patient has chosen %v", p.Pharmacy, err, h.harbour.ID)
+			}
+			gone := h.clinic2
+			gone.Disabled = true
+			inDoubt(fact(recorder.FactOrganization, recorder.OrganizationFact{Organization: gone}))
+			if a := h.send(h.clinic2, "m5", order("A-5", oldBridgeNPI, "Amoxicillin")); a.Code != string(fault.CodeOrganization) {
+				t.Errorf("whoever may send no more: %d %s", a.Status, a.Code)
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -173,6 +174,8 @@ type allowance struct {
 	day   int64 // unix days
 	spent map[ledger.ID]int
 }
+
+func (a *allowance) clone() allowance { return allowance{a.day, maps.Clone(a.spent)} }
 
 // take reports whether n more bytes of org may be kept, and counts them.
 func (a *allowance) take(org ledger.ID, day int64, n int) bool {

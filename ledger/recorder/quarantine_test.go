@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/dosewire/dosewire/internal/fault"
+	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
 )
 
@@ -36,5 +38,31 @@ func TestQuarantineIsBoundedForEachOrganization(t *testing.T) {
 	}
 	if rows, bytes := count(h.clinic2.ID); rows != 1 || bytes < size-100 {
 		t.Errorf("of another: %d rows of %d bytes", rows, bytes)
+	}
+}
+
+// What is decided more than once is counted once.
+func TestQuarantineIsCountedOnce(t *testing.T) {
+	var f faults
+	h := open(t, f.with)
+	const size, sent = 1 << 20, 16
+	for i := range sent {
+		if i == sent-1 {
+			f.arm("before commit", 2, fault.Of(fault.CodeUnavailable))
+		}
+		body := fmt.Appendf(nil, `{"resourceType":"MedicationRequest","status":"%d","note":"%s"}`, i, bytes.Repeat([]byte("x"), size-100))
+		if a := h.send(h.clinic, fmt.Sprint("m", i), body); a.Status != 422 {
+			t.Fatalf("refusal %d: %+v", i, a)
+		}
+	}
+	if f.hits() != 2 {
+		t.Fatalf("failed %d times", f.hits())
+	}
+	all, err := h.store.Quarantine(t.Context(), ledger.Place{}, sent)
+	h.must(err)
+	for i, q := range all {
+		if len(q.Sealed) < size-100 {
+			t.Errorf("refusal %d: %d bytes are kept", i, len(q.Sealed))
+		}
 	}
 }

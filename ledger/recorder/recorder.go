@@ -111,7 +111,8 @@ type Recorder struct {
 
 	acquainted acquaintances
 
-	direct int // messages that came directly; of the goroutine that works ahead
+	late   atomic.Uint64 // how often patients were not found before their messages' turn
+	direct int           // messages that came directly; of the goroutine that works ahead
 
 	joined  atomic.Bool  // somebody was linked with somebody, since before it led
 	renewed atomic.Int64 // local unix ms of the last proof of the lease

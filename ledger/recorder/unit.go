@@ -57,7 +57,7 @@ type unit struct {
 	reply     string      // Rx-Reply, "" = answered by a delivery
 	patient   ledger.PatientKey
 	keyed     bool                // patient is set
-	made      bool                // and this is the first that is heard of it
+	made      bool                // and this is the first that is decided about it
 	inputs    map[int]string      // by item: what an order was checked by
 	evidence  *signature.Evidence // what came of its signatures; nil = not judged
 	unread    bool                // there are some, and nobody asks for any

@@ -83,7 +83,7 @@ func (s *usual) learn(messages int) {
 // begins says whether an order is usually one that nobody has heard of.
 func (u *unit) begins(q fhir.Request) bool {
 	kind, _ := requestKind(q.Status)
-	return kind == rx.Issue && auth.Role(u.sender.Kind) == auth.Clinic && u.ifNone == "" && u.about == (ledger.ID{})
+	return kind == rx.Issue && auth.Role(u.sender.Kind) == auth.Clinic && u.ifNone == "" && u.match == 0 && u.about == (ledger.ID{})
 }
 
 // errKnown: a name that was taken for absent is there.

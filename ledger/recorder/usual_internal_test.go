@@ -109,6 +109,13 @@ func TestAcquaintances(t *testing.T) {
 	if !first.many || !first.has(token(3)) || first.tokens != nil {
 		t.Errorf("of too many: %+v", first)
 	}
+	var all []byte
+	for n := range uint32(1000 * ledger.MaxTokens) {
+		all = append(all, token(n)...)
+	}
+	if n := testing.AllocsPerRun(1, func() { (&acquaintance{}).add(all) }); n > 10 {
+		t.Errorf("%v allocations for tokens that are too many", n)
+	}
 	if nobody := (*acquaintance)(nil); !nobody.has(token(1)) {
 		t.Error("of whom nothing is known, something is")
 	}
