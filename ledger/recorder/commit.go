@@ -5,10 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dosewire/dosewire/fhir"
@@ -31,23 +28,8 @@ func (r *Recorder) seal(ctx context.Context, units []*unit) error {
 		u.patient = key
 		u.brief = u.result.fate == refused && !r.kept.take(u.sender.ID, u.message.Time.UnixMilli()/day, len(u.body))
 	}
-	var next atomic.Int64
-	var failed atomic.Pointer[error]
-	work := func() {
-		for n := int(next.Add(1)) - 1; n < len(units); n = int(next.Add(1)) - 1 {
-			if err := sealUnit(units[n], r.head.Epoch); err != nil {
-				failed.Store(&err)
-			}
-		}
-	}
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(units)+15)/16) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
-	if err := failed.Load(); err != nil {
-		return fmt.Errorf("recorder: seal: %w", *err)
+	if err := spread(len(units), 16, func(i int) error { return sealUnit(units[i], r.head.Epoch) }); err != nil {
+		return fmt.Errorf("recorder: seal: %w", err)
 	}
 	return nil
 }
@@ -112,16 +94,20 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 		}
 		r.outcome(b, u)
 	}
-	for _, id := range v.dirty {
-		row, err := v.states[id].write()
-		if err != nil {
-			return nil, fmt.Errorf("recorder: state: %w", err)
-		}
-		mark(r.deps.Keys, &row)
+	rows := make([]ledger.Prescription, len(v.dirty))
+	err := spread(len(rows), 32, func(i int) (err error) {
+		rows[i], err = v.states[v.dirty[i]].write()
+		mark(r.deps.Keys, &rows[i])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recorder: state: %w", err)
+	}
+	for i, id := range v.dirty {
 		if _, loaded := v.Prescriptions[id]; loaded {
-			b.Prescriptions = append(b.Prescriptions, row)
+			b.Prescriptions = append(b.Prescriptions, rows[i])
 		} else {
-			b.Begun = append(b.Begun, row)
+			b.Begun = append(b.Begun, rows[i])
 		}
 	}
 	for key := range v.dispenses {

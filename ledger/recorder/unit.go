@@ -3,11 +3,8 @@ package recorder
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -102,18 +99,10 @@ func (r *Recorder) prepare(arrivals []arrival) []*arrival {
 			fresh = append(fresh, &arrivals[i])
 		}
 	}
-	var next atomic.Int64
-	work := func() {
-		for n := int(next.Add(1)) - 1; n < len(fresh); n = int(next.Add(1)) - 1 {
-			fresh[n].units = r.split(fresh[n].message)
-		}
-	}
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(fresh)+7)/8) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
+	_ = spread(len(fresh), 8, func(i int) error {
+		fresh[i].units = r.split(fresh[i].message)
+		return nil
+	})
 	return fresh
 }
 
