@@ -25,8 +25,7 @@ type acquaintance struct {
 	many      bool        // too many to be remembered
 }
 
-// enough is how many patients are remembered at least, half of them at most. Those of a batch are never
-// forgotten before it is decided, nor those that were made while the one before was.
+// enough is how many patients are remembered at most; half of them are at least.
 const enough = 8 * aheadReady
 
 // known returns what is remembered of a patient, nil = nothing.
