@@ -2,6 +2,7 @@ package notary_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -228,8 +229,10 @@ func TestReceiptWithin(t *testing.T) {
 	c := newChain()
 	c.add(5000)
 	s, _, p := witnessed3(t, c, "all3")
+	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(t.Context()) }()
+	go func() { done <- s.Run(ctx) }()
+	defer func() { stop(); <-done }() // its files go with the test
 	var worst time.Duration
 	for range 4 {
 		c.add(100)

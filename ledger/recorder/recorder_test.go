@@ -319,7 +319,7 @@ type refusing struct {
 
 func (s *refusing) Commit(ctx context.Context, b *ledger.Batch) error {
 	key, _ := recorder.PrescriptionKey(s.h.keys, s.h.clinic.ID, fhir.Identifier{System: "urn:rx", Value: "A-637"}, "")
-	for _, q := range b.Prescriptions {
+	for _, q := range b.Begun {
 		if q.Identity == key.Hash {
 			return fault.New(fault.Invalid, "constraint")
 		}
