@@ -13,13 +13,7 @@ const prescriptionColumns = `p.id, p.clinic, p.patient, p.record, p.status, p.ph
 // Load returns one consistent view of what w names. Lists of prescriptions are oldest first; every
 // map is there, though it may be empty. Prescriptions holds also those that found dispenses serve.
 func (s *Store) Load(ctx context.Context, w ledger.Want) (ledger.Have, error) {
-	have := nothing(w)
-	err := s.view(ctx, "load", func(tx *sql.Tx) error { return loader{ctx, tx, &have}.all(w) })
-	return have, err
-}
-
-func nothing(w ledger.Want) ledger.Have {
-	return ledger.Have{
+	have := ledger.Have{
 		Messages:      make(map[ledger.Key]ledger.Message, len(w.Messages)),
 		Prescriptions: map[ledger.ID]ledger.Prescription{},
 		Identities:    map[ledger.Key]ledger.ID{},
@@ -32,23 +26,24 @@ func nothing(w ledger.Want) ledger.Have {
 		Tokens:        map[ledger.ID][]byte{},
 		Therapies:     map[ledger.ID][]ledger.ID{},
 	}
+	err := s.view(ctx, "load", func(tx *sql.Tx) error {
+		l := loader{ctx, tx, &have}
+		for _, step := range []func(ledger.Want) error{
+			l.messages, l.identities, l.prescriptions, l.citations, l.dispenses, l.patients, l.linked, l.tokens, l.therapies, l.delivered,
+		} {
+			if err := step(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return have, err
 }
 
 type loader struct {
 	ctx  context.Context
 	tx   *sql.Tx
 	have *ledger.Have
-}
-
-func (l loader) all(w ledger.Want) error {
-	for _, step := range []func(ledger.Want) error{
-		l.messages, l.identities, l.prescriptions, l.citations, l.dispenses, l.patients, l.linked, l.tokens, l.therapies, l.delivered,
-	} {
-		if err := step(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // keys runs a query over the asked keys, if there are any.
