@@ -172,7 +172,8 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 		res.answer.Index, res.answer.Leaf = &rec.Index, hex.EncodeToString(leaf[:])
 		b.Entries = append(b.Entries, e)
 		b.Records = append(b.Records, *rec)
-		b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Record: rec.ID, Answer: res.answer.JSON(), Seq: u.message.Seq})
+		answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
+		b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Record: rec.ID, Answer: answer, Seq: u.message.Seq})
 	case refused:
 		b.Quarantined = append(b.Quarantined, res.quarantined)
 	case repeated, reused, existing:

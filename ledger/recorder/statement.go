@@ -3,6 +3,7 @@ package recorder
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func linkStatement(b *ledger.Batch, u *unit, at time.Time) {
 	res.index, res.answer.Index, res.answer.Leaf, res.answer.Record = index, &index, hex.EncodeToString(leaf[:]), ""
 	b.Entries = append(b.Entries, e)
 	b.Statements = append(b.Statements, ledger.Statement{Index: index, Text: res.statement})
-	answer := res.answer.JSON()
+	answer, _ := json.Marshal(res.answer) // strings and numbers only: cannot fail
 	b.Messages = append(b.Messages, ledger.Message{Key: u.name, Body: u.print, Answer: answer, Seq: u.message.Seq})
 	// no record accounts for the sequence, so this does
 	b.Replays = append(b.Replays, ledger.Replay{Epoch: b.From.Epoch, Seq: u.message.Seq, Sub: u.place(), Key: u.name})
