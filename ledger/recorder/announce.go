@@ -217,7 +217,7 @@ func (a *announcer) take(ctx context.Context) (batch []announcement, done bool, 
 		}
 		if len(a.queue) > 0 && a.queue[0].Number == next {
 			n := 1
-			for n < len(a.queue) && n < 1000 && a.queue[n].Number == next+uint64(n) {
+			for n < len(a.queue) && n < 500 && a.queue[n].Number == next+uint64(n) {
 				n++
 			}
 			batch = append([]announcement(nil), a.queue[:n]...)
