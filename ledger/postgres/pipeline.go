@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// manyRows is from how many rows on they are copied. Below, the round trips that COPY takes cost more than it saves.
+// manyRows is from how many rows on they are copied: COPY takes round trips of its own, which few rows do not repay.
 const manyRows = 64
 
 // copyChunk is how much is handed to COPY at once, bytes; one row may exceed it.

@@ -259,9 +259,8 @@ func (r *Recorder) examine(u *unit) {
 	u.knowsPatient()
 	for _, q := range u.read.Requests {
 		if kind, _ := requestKind(q.Status); kind == rx.Issue {
-			// here on every core; who needs it meets the error again
-			u.therapy(q.Item)
-			u.complete(q)
+			u.therapy(q.Item) // here on every core; who needs it meets the error again
+			u.complete(q)     // the same; a panic refuses the unit
 		}
 	}
 }
