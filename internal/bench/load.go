@@ -78,6 +78,8 @@ type sample struct {
 	Failed    int
 	Elapsed   time.Duration
 	latencies []time.Duration
+	due       []time.Time // of a paced load: when each request was to begin
+	stalls    []span      // of a paced load: when the disk did not answer
 
 	Process, Database time.Duration // of a processor, spent by the process that serves and by its database server
 }
@@ -91,12 +93,12 @@ func (s sample) rate() float64 { return float64(s.Done) / s.Elapsed.Seconds() }
 
 func (s sample) quantile(q float64) time.Duration { return quantile(s.latencies, q) }
 
-// quantile sorts the values; zero when there are none.
+// quantile is zero when there are no values.
 func quantile[T cmp.Ordered](values []T, q float64) (v T) {
 	if len(values) == 0 {
 		return v
 	}
-	slices.Sort(values)
+	values = slices.Sorted(slices.Values(values))
 	return values[min(len(values)-1, int(q*float64(len(values))))]
 }
 
@@ -212,13 +214,14 @@ func pace(ctx context.Context, t target, run string, body func(run string, n int
 	c := client(64)
 	defer c.CloseIdleConnections()
 	total := int(d.Seconds() * float64(perSecond))
-	latencies := make([]time.Duration, total)
+	latencies, when := make([]time.Duration, total), make([]time.Time, total)
 	var failed atomic.Int64
 	began := time.Now()
 	var wg sync.WaitGroup
 	for n := range total {
 		due := began.Add(time.Duration(n) * time.Second / time.Duration(perSecond))
 		time.Sleep(time.Until(due)) // the pace is what is measured
+		when[n] = due
 		wg.Go(func() {
 			if err := post(ctx, c, t, run+"-"+strconv.Itoa(n), body(run, n)); err != nil {
 				failed.Add(1)
@@ -227,5 +230,5 @@ func pace(ctx context.Context, t target, run string, body func(run string, n int
 		})
 	}
 	wg.Wait()
-	return sample{Done: total - int(failed.Load()), Failed: int(failed.Load()), Elapsed: time.Since(began), latencies: latencies}
+	return sample{Done: total - int(failed.Load()), Failed: int(failed.Load()), Elapsed: time.Since(began), latencies: latencies, due: when}
 }

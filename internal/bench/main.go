@@ -74,7 +74,7 @@ type report struct{ figures []figure }
 
 func (r *report) add(store, what string, value float64, unit string, reference float64) {
 	f := figure{Store: store, What: what, Value: value, Unit: unit, Reference: reference}
-	line := fmt.Sprintf("  %-9s %-34s %10.1f %-4s", store, what, value, unit)
+	line := fmt.Sprintf("  %-9s %-44s %10.1f %-4s", store, what, value, unit)
 	if reference > 0 {
 		f.Ratio = value / reference
 		line += fmt.Sprintf("  reference %10.1f  ratio %.2f", reference, f.Ratio)
@@ -83,15 +83,21 @@ func (r *report) add(store, what string, value float64, unit string, reference f
 	fmt.Println(line)
 }
 
-// paced adds the latencies of a load at a fixed rate, beside those of the reference.
+// paced adds the latencies of a load at a fixed rate, beside those of the reference: of all requests, and of those
+// during which the disk answered.
 func (r *report) paced(store, what string, ours, theirs sample) error {
 	if ours.Failed > 0 {
 		return fmt.Errorf("%s: %d requests failed", what, ours.Failed)
 	}
 	r.add(store, what+", p50", ms(ours.quantile(0.50)), "ms", ms(theirs.quantile(0.50)))
 	r.add(store, what+", p99", ms(ours.quantile(0.99)), "ms", ms(theirs.quantile(0.99)))
+	calm, theirsCalm := ours.answered(), theirs.answered()
+	r.add(store, what+", p99 while the disk answers", ms(quantile(calm, 0.99)), "ms", ms(quantile(theirsCalm, 0.99)))
+	r.add(store, what+", met a stall of the disk", 100*(1-share(calm, ours.latencies)), "%", 100*(1-share(theirsCalm, theirs.latencies)))
 	return nil
 }
+
+func share[T any](some, all []T) float64 { return float64(len(some)) / float64(max(len(all), 1)) }
 
 // folder makes one for a run, which the database's user can reach too.
 func folder() (string, error) {
@@ -169,10 +175,8 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 		if err != nil {
 			continue
 		}
-		// alternate, so that what else the machine does meets both
 		var ours, theirs sample
-		for round := range 2 {
-			run := fmt.Sprintf("s%d-%d", inFlight, round)
+		for _, run := range turns("s" + load) {
 			theirs = theirs.plus(db.costing(b, func() sample { return saturate(ctx, b.target, run, inFlight, p.each/2) }))
 			ours = ours.plus(db.costing(h, func() sample { return saturate(ctx, h.target, run, inFlight, p.each/2) }))
 		}
@@ -188,21 +192,27 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 		}
 	}
 	if p.has("paced") {
-		settle() // a stall of the disk that the loads before have caused is not this load's
-		theirs := pace(ctx, b.target, "p", order, 200, p.each)
-		settle()
-		if err := r.paced(store, "at 200/s", pace(ctx, h.target, "p", order, 200, p.each), theirs); err != nil {
+		ours, theirs, err := inTurns(dir, p.each, func(t target, run string, d time.Duration) sample { return pace(ctx, t, run, order, 200, d) },
+			h.target, b.target, "p")
+		if err == nil {
+			err = r.paced(store, "at 200/s", ours, theirs)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	if p.has("claims") {
-		if err := issue(ctx, h.target, "c", int(p.each.Seconds()*200)); err != nil {
-			return err
+		for _, run := range turns("c") {
+			if err := issue(ctx, h.target, run, int((p.each/2).Seconds()*200)); err != nil {
+				return err
+			}
 		}
-		settle()
-		theirs := pace(ctx, b.target, "c", claim, 200, p.each)
-		settle()
-		if err := r.paced(store, "claims at 200/s", pace(ctx, h.pharmacy, "c", claim, 200, p.each), theirs); err != nil {
+		ours, theirs, err := inTurns(dir, p.each, func(t target, run string, d time.Duration) sample { return pace(ctx, t, run, claim, 200, d) },
+			h.pharmacy, b.target, "c")
+		if err == nil {
+			err = r.paced(store, "claims at 200/s", ours, theirs)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -213,6 +223,32 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 	}
 	r.add(store, "resident memory of the hub, highest", h.resident(), "MB", 0)
 	return nil
+}
+
+// turns are the names of the runs of a load that goes to one and then to the other, in turns, so that what else the
+// machine does meets both.
+func turns(load string) []string { return []string{load + "-0", load + "-1"} }
+
+// inTurns measures a paced load and looks at the disk of dir meanwhile.
+func inTurns(dir string, each time.Duration, load func(target, string, time.Duration) sample, our, their target, name string) (ours, theirs sample, err error) {
+	for _, run := range turns(name) {
+		for _, side := range []struct {
+			target target
+			sum    *sample
+		}{{their, &theirs}, {our, &ours}} {
+			settle() // a stall of the disk that the loads before have caused is not this load's
+			d, err := watchDisk(dir)
+			if err != nil {
+				return ours, theirs, err
+			}
+			s := load(side.target, run, each/2)
+			if s.stalls, err = d.end(); err != nil {
+				return ours, theirs, err
+			}
+			*side.sum = side.sum.plus(s)
+		}
+	}
+	return ours, theirs, nil
 }
 
 // costing runs a load and says what processor time it took in the process and in the database server.
@@ -237,5 +273,6 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // plus joins two samples of the same load.
 func (s sample) plus(o sample) sample {
 	return sample{Done: s.Done + o.Done, Failed: s.Failed + o.Failed, Elapsed: s.Elapsed + o.Elapsed, latencies: append(s.latencies, o.latencies...),
+		due: append(s.due, o.due...), stalls: append(s.stalls, o.stalls...),
 		Process: s.Process + o.Process, Database: s.Database + o.Database}
 }

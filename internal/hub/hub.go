@@ -213,9 +213,17 @@ func logger(c Config, w io.Writer) *slog.Logger {
 	return telemetry.NewLogger(w, telemetry.LogOptions{JSON: c.Telemetry.Log == "json", Level: level})
 }
 
+// garbagePercent is how much may be allocated between two collections, of what is in use. The limit is the bound of
+// memory: below it the default of 100 only collects more often.
+const garbagePercent = 300
+
 // limitMemory keeps the collector ahead of small machines. It is soft: a burst may pass it.
 func limitMemory(mib int) {
-	if os.Getenv("GOMEMLIMIT") == "" && mib > 0 {
-		debug.SetMemoryLimit(int64(mib) << 20)
+	if os.Getenv("GOMEMLIMIT") != "" || mib <= 0 {
+		return
+	}
+	debug.SetMemoryLimit(int64(mib) << 20)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
 	}
 }
