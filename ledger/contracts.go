@@ -109,9 +109,9 @@ type KeyStore interface {
 	// FindPatients returns for each index key the patient it belongs to; absent keys are absent.
 	FindPatients(ctx context.Context, keys []Key) (map[Key]ID, error)
 	// AddPatients stores new patients with their keys and index rows in one durable transaction.
-	// An index row that exists already keeps its patient (the caller must look again). ErrGeneration
-	// when a key's generation is not stored.
-	AddPatients(ctx context.Context, ps []NewPatient) error
+	// An index row that exists already keeps its patient: all is whether there was none, else the
+	// caller must look again. ErrGeneration when a key's generation is not stored.
+	AddPatients(ctx context.Context, ps []NewPatient) (all bool, err error)
 	// PatientKeys returns the current wrapped key of each patient; absent (erased) ones are absent.
 	PatientKeys(ctx context.Context, patients []ID) (map[ID]WrappedKey, error)
 	// Keys returns wrapped keys by key id; absent (erased) ones are absent.

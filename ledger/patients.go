@@ -70,8 +70,8 @@ func (k *Keyring) Find(ctx context.Context, refs []PatientRef) (found []PatientK
 	return found, ok, nil
 }
 
-// settle looks, adds what is missing and looks again until the index holds every key of the cold
-// refs: only what is stored counts, whoever stored it.
+// settle looks and adds what is missing. When others have added some of it meanwhile it looks again, until
+// the index holds every key of the cold refs: only what is stored counts, whoever stored it.
 func (k *Keyring) settle(ctx context.Context, refs []PatientRef, cold []int) (*plan, error) {
 	asked := indexKeys(refs, cold)
 	made := map[ID]PatientKey{} // by us, in this call
@@ -90,8 +90,8 @@ func (k *Keyring) settle(ctx context.Context, refs []PatientRef, cold []int) (*p
 		if len(p.added) == 0 {
 			return p, nil
 		}
-		if err := k.addPatients(ctx, p); err != nil {
-			return nil, err
+		if all, err := k.addPatients(ctx, p); err != nil || all {
+			return p, err
 		}
 	}
 	return nil, errRace
@@ -159,23 +159,23 @@ func newPatientKey(org ID) (PatientKey, error) {
 }
 
 // addPatients stores what the plan adds. When the generation that wrapped it was retired meanwhile by
-// another process, it wraps anew.
-func (k *Keyring) addPatients(ctx context.Context, p *plan) error {
-	err := k.addPlanned(ctx, p)
+// another process, it wraps anew. all is whether the index holds what was planned.
+func (k *Keyring) addPatients(ctx context.Context, p *plan) (all bool, err error) {
+	all, err = k.addPlanned(ctx, p)
 	for range maxLooks {
 		if !errors.Is(err, ErrGeneration) {
-			return err
+			return all, err
 		}
 		if err := k.Refresh(ctx); err != nil {
-			return err
+			return false, err
 		}
-		err = k.addPlanned(ctx, p)
+		all, err = k.addPlanned(ctx, p)
 	}
-	return err
+	return all, err
 }
 
 // addPlanned names a known patient with the key that it has.
-func (k *Keyring) addPlanned(ctx context.Context, p *plan) error {
+func (k *Keyring) addPlanned(ctx context.Context, p *plan) (all bool, err error) {
 	var known []ID
 	for _, patient := range p.order {
 		if _, made := p.made[patient]; !made {
@@ -184,9 +184,8 @@ func (k *Keyring) addPlanned(ctx context.Context, p *plan) error {
 	}
 	var theirs map[ID]WrappedKey
 	if len(known) > 0 {
-		var err error
 		if theirs, err = k.store.PatientKeys(ctx, known); err != nil {
-			return err
+			return false, err
 		}
 	}
 	add := make([]NewPatient, 0, len(p.order))
@@ -196,7 +195,7 @@ func (k *Keyring) addPlanned(ctx context.Context, p *plan) error {
 			key, had = k.wrap(made), true
 		}
 		if !had {
-			return ErrErased
+			return false, ErrErased
 		}
 		add = append(add, NewPatient{Patient: patient, Key: key, Index: p.added[patient]})
 	}

@@ -47,7 +47,7 @@ func TestRewrapLeavesWhatIsDamaged(t *testing.T) {
 	k := db.open(t)
 	good := patients(t, k, batchOfRefs(k, 10)...)
 	bad := ledger.NewPatient{Patient: ledger.ID{9}, Key: ledger.WrappedKey{ID: ledger.ID{9}, Patient: ledger.ID{9}, Generation: 1, Blob: make([]byte, 60)}}
-	if err := db.AddPatients(t.Context(), []ledger.NewPatient{bad}); err != nil {
+	if _, err := db.AddPatients(t.Context(), []ledger.NewPatient{bad}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := k.Rotate(t.Context()); err != nil {

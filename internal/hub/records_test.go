@@ -98,9 +98,9 @@ func (k *keyStore) FindPatients(_ context.Context, keys []ledger.Key) (map[ledge
 	return found, nil
 }
 
-func (k *keyStore) AddPatients(_ context.Context, ps []ledger.NewPatient) error {
+func (k *keyStore) AddPatients(_ context.Context, ps []ledger.NewPatient) (bool, error) {
 	k.patients = append(k.patients, ps...)
-	return nil
+	return true, nil
 }
 
 func (k *keyStore) PatientKeys(context.Context, []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {

@@ -91,7 +91,7 @@ func testRetire(t *testing.T, s ledger.Generations) {
 		t.Errorf("Retire: %v", err)
 	}
 	same(t, "after retiring", deploy(t, s), []ledger.DeploymentKey{all[0], all[2]})
-	if err := s.AddPatients(t.Context(), []ledger.NewPatient{newPatient()}); !errors.Is(err, ledger.ErrGeneration) {
+	if _, err := s.AddPatients(t.Context(), []ledger.NewPatient{newPatient()}); !errors.Is(err, ledger.ErrGeneration) {
 		t.Errorf("a key under a retired generation: %v, want ErrGeneration", err)
 	}
 	counts, err := s.CountKeys(t.Context())

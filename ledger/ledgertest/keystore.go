@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dosewire/dosewire/ledger"
@@ -80,11 +81,13 @@ func newPatient(index ...ledger.Key) ledger.NewPatient {
 	return p
 }
 
-func addPatients(t *testing.T, s ledger.KeyStore, ps ...ledger.NewPatient) {
+func addPatients(t *testing.T, s ledger.KeyStore, ps ...ledger.NewPatient) (all bool) {
 	t.Helper()
-	if err := s.AddPatients(t.Context(), ps); err != nil {
+	all, err := s.AddPatients(t.Context(), ps)
+	if err != nil {
 		t.Fatalf("AddPatients: %v", err)
 	}
+	return all
 }
 
 func findPatients(t *testing.T, s ledger.KeyStore, keys ...ledger.Key) map[ledger.Key]ledger.ID {
@@ -101,8 +104,9 @@ func testPatients(t *testing.T, s ledger.KeyStore) {
 	k1, k2, absent := key(org), key(org), key(org)
 	p, hub := newPatient(k1, k2), newPatient()
 	hub.Key.Org = ledger.ID{}
-	addPatients(t, s, p, hub)
-	addPatients(t, s)
+	if !addPatients(t, s, p, hub) || !addPatients(t, s) {
+		t.Error("not all index rows of new patients are said to be new")
+	}
 
 	stranger := ledger.Key{Org: newID(), Hash: k1.Hash}
 	same(t, "index", findPatients(t, s, k1, absent, k2, stranger, k1), map[ledger.Key]ledger.ID{k1: p.Patient, k2: p.Patient})
@@ -124,19 +128,29 @@ func testPatients(t *testing.T, s ledger.KeyStore) {
 func testIndexConflict(t *testing.T, s ledger.KeyStore) {
 	k := key(newID())
 	var wg sync.WaitGroup
+	var first atomic.Int64
 	for range 8 {
 		wg.Go(func() {
-			if err := s.AddPatients(t.Context(), []ledger.NewPatient{newPatient(k), newPatient(key(k.Org))}); err != nil {
+			all, err := s.AddPatients(t.Context(), []ledger.NewPatient{newPatient(k), newPatient(key(k.Org))})
+			if err != nil {
 				t.Errorf("AddPatients: %v", err)
+			}
+			if all {
+				first.Add(1)
 			}
 		})
 	}
 	wg.Wait()
+	if first.Load() != 1 {
+		t.Errorf("%d callers are said to be the first", first.Load())
+	}
 	owner := findPatients(t, s, k)
 	if len(owner) != 1 {
 		t.Fatal("nobody owns the index key")
 	}
-	addPatients(t, s, newPatient(k))
+	if addPatients(t, s, newPatient(k)) {
+		t.Error("an index row of another patient is said to be new")
+	}
 	same(t, "owner", findPatients(t, s, k), owner)
 }
 

@@ -1,20 +1,22 @@
 package postgres
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/dosewire/dosewire/ledger"
 )
 
 // FindPatients returns for each index key the patient it belongs to.
-func (k *Keys) FindPatients(ctx context.Context, asked []ledger.Key) (map[ledger.Key]ledger.ID, error) {
-	found := make(map[ledger.Key]ledger.ID, len(asked))
-	orgs, hashes := keys(asked)
+func (k *Keys) FindPatients(ctx context.Context, ks []ledger.Key) (map[ledger.Key]ledger.ID, error) {
+	found := make(map[ledger.Key]ledger.ID, len(ks))
+	from, orgs, hashes := asked(ks)
 	rows, err := k.pool.Query(ctx, `SELECT x.org, x.hash, x.patient
-	  FROM unnest($1::uuid[], $2::bytea[]) AS asked (org, hash) JOIN patient_index x USING (org, hash)`, orgs, hashes)
+	  FROM `+from+` AS asked (org, hash) JOIN patient_index x USING (org, hash)`, orgs, hashes)
 	_, err = collect(rows, err, func(r pgx.Rows) (struct{}, error) {
 		var key ledger.Key
 		var patient ledger.ID
@@ -28,29 +30,41 @@ func (k *Keys) FindPatients(ctx context.Context, asked []ledger.Key) (map[ledger
 // AddPatients stores keys and index rows in one durable transaction and one round trip. A key or an
 // index row that exists already stays as it is, so naming a known patient with the key it has adds
 // index rows, and with a new key a newer key.
-func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
+func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) (all bool, err error) {
 	if len(ps) == 0 {
-		return nil
+		return true, nil
 	}
-	var orgs, patients []pgtype.UUID
-	var hashes [][]byte
+	type row struct {
+		ledger.Key
+		patient ledger.ID
+	}
+	var index []row
 	for i := range ps {
-		for j := range ps[i].Index {
-			orgs, hashes = append(orgs, id(ps[i].Index[j].Org)), append(hashes, ps[i].Index[j].Hash[:])
-			patients = append(patients, id(ps[i].Patient))
+		for _, key := range ps[i].Index {
+			index = append(index, row{key, ps[i].Patient})
 		}
 	}
-	q := &pgx.Batch{}
-	q.Queue(`INSERT INTO patient_key (id, patient, org, generation, blob) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[]) ON CONFLICT (id) DO NOTHING`,
-		column(ps, func(p *ledger.NewPatient) pgtype.UUID { return id(p.Key.ID) }),
-		column(ps, func(p *ledger.NewPatient) pgtype.UUID { return id(p.Patient) }),
-		column(ps, func(p *ledger.NewPatient) pgtype.UUID { return id(p.Key.Org) }),
-		column(ps, func(p *ledger.NewPatient) int64 { return int64(p.Key.Generation) }),
-		column(ps, func(p *ledger.NewPatient) []byte { return blob(p.Key.Blob) }))
 	// sorted, so that two writers cannot wait for each other
-	q.Queue(`INSERT INTO patient_index (org, hash, patient) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[]) AS x (org, hash, patient)
-	  ORDER BY org, hash ON CONFLICT (org, hash) DO NOTHING`, orgs, hashes, patients)
-	return refuse(dangling(k.pool.SendBatch(ctx, q).Close(), ledger.ErrGeneration), "add patients")
+	slices.SortFunc(index, func(a, b row) int {
+		return cmp.Or(bytes.Compare(a.Org[:], b.Org[:]), bytes.Compare(a.Hash[:], b.Hash[:]))
+	})
+	var q statements
+	q.insert("patient-key", `INSERT INTO patient_key (id, patient, org, generation, blob)
+	  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[]) ON CONFLICT (id) DO NOTHING`,
+		ids(ps, func(p *ledger.NewPatient) *ledger.ID { return &p.Key.ID }),
+		ids(ps, func(p *ledger.NewPatient) *ledger.ID { return &p.Patient }),
+		ids(ps, func(p *ledger.NewPatient) *ledger.ID { return &p.Key.Org }),
+		bigints(ps, func(p *ledger.NewPatient) uint64 { return uint64(p.Key.Generation) }),
+		blobs(ps, func(p *ledger.NewPatient) []byte { return p.Key.Blob }))
+	if len(index) > 0 {
+		q.insert("patient-index", `INSERT INTO patient_index (org, hash, patient)
+		  SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[]) ON CONFLICT (org, hash) DO NOTHING`,
+			ids(index, func(r *row) *ledger.ID { return &r.Org }),
+			blobs(index, func(r *row) []byte { return r.Hash[:] }),
+			ids(index, func(r *row) *ledger.ID { return &r.patient }))
+	}
+	added, err := k.exec(ctx, q)
+	return err == nil && (len(index) == 0 || added == int64(len(index))), refuse(dangling(err, ledger.ErrGeneration), "add patients")
 }
 
 // PatientKeys returns the newest wrapped key of each patient; absent (erased) ones are absent.

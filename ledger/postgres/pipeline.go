@@ -75,12 +75,18 @@ func (r room) Encode(dst []byte) ([]byte, error) { return slices.Grow(dst, int(r
 // binaryFormat says that every parameter is in binary form.
 func binaryFormat() []int16 { return []int16{1} }
 
-// run sends q as one transaction: an implicit one in one round trip, unless rows are copied. Statements that the
-// connection does not know yet are prepared before.
+// run sends q as one transaction.
 func (d db) run(ctx context.Context, q statements, what string) error {
+	_, err := d.exec(ctx, q)
+	return refuse(err, what)
+}
+
+// exec sends q as one transaction: an implicit one in one round trip, unless rows are copied. Statements that the
+// connection does not know yet are prepared before. affected is of the last statement, 0 when rows are copied.
+func (d db) exec(ctx context.Context, q statements) (affected int64, err error) {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
-		return refuse(err, what)
+		return 0, err
 	}
 	defer conn.Release()
 	for _, s := range q {
@@ -88,13 +94,13 @@ func (d db) run(ctx context.Context, q statements, what string) error {
 			continue
 		}
 		if _, err := conn.Conn().Prepare(ctx, s.name, s.text); err != nil {
-			return refuse(err, what)
+			return 0, err
 		}
 	}
 	if slices.ContainsFunc(q, func(s statement) bool { return s.copied != "" }) {
-		return refuse(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return q.inParts(ctx, tx.Conn().PgConn()) }), what)
+		return 0, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return q.inParts(ctx, tx.Conn().PgConn()) })
 	}
-	return refuse(q.send(ctx, conn.Conn().PgConn()), what)
+	return q.send(ctx, conn.Conn().PgConn())
 }
 
 // inParts sends q in its order: what is copied alone, what lies between in one round trip.
@@ -105,7 +111,7 @@ func (q statements) inParts(ctx context.Context, conn *pgconn.PgConn) error {
 			n = len(q)
 		}
 		if n > 0 {
-			if err := q[:n].send(ctx, conn); err != nil {
+			if _, err := q[:n].send(ctx, conn); err != nil {
 				return err
 			}
 		} else {
@@ -119,27 +125,29 @@ func (q statements) inParts(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// send sends q in one round trip; outside a transaction it is one.
-func (q statements) send(ctx context.Context, conn *pgconn.PgConn) error {
+// send sends q in one round trip; outside a transaction it is one. affected is of the last statement.
+func (q statements) send(ctx context.Context, conn *pgconn.PgConn) (affected int64, err error) {
 	pipeline := conn.StartPipeline(ctx)
 	conn.Frontend().Send(room(q.size()))
 	for _, s := range q {
 		pipeline.SendQueryPrepared(s.name, s.params, binaryFormat(), nil)
 	}
-	err := pipeline.Sync()
+	err = pipeline.Sync()
 	for err == nil {
 		var results any
 		if results, err = pipeline.GetResults(); err != nil || results == nil {
 			break
 		}
 		if r, ok := results.(*pgconn.ResultReader); ok {
-			_, err = r.Close()
+			var tag pgconn.CommandTag
+			tag, err = r.Close()
+			affected = tag.RowsAffected()
 		}
 	}
 	if closed := pipeline.Close(); err == nil {
 		err = closed
 	}
-	return err
+	return affected, err
 }
 
 // rows reads columns, which are arrays, as COPY takes them in binary format: row by row, each element as it

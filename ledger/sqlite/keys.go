@@ -40,11 +40,12 @@ func (k *Keys) FindPatients(ctx context.Context, keys []ledger.Key) (map[ledger.
 // AddPatients stores keys and index rows in one durable transaction. A key or an index row that
 // exists already stays as it is, so naming a known patient with the key it has adds index rows, and
 // with a new key a newer key.
-func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
+func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) (all bool, err error) {
 	if len(ps) == 0 {
-		return nil
+		return true, nil
 	}
-	return k.change(ctx, "add patients", func(tx *sql.Tx) error {
+	all = true
+	err = k.change(ctx, "add patients", func(tx *sql.Tx) error {
 		key, err := tx.PrepareContext(ctx, `INSERT INTO patient_key (id, patient, org, generation, blob) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`)
 		if err != nil {
 			return err
@@ -61,13 +62,20 @@ func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) error {
 				return dangling(err, ledger.ErrGeneration)
 			}
 			for j := range p.Index {
-				if _, err := index.ExecContext(ctx, p.Index[j].Org[:], p.Index[j].Hash[:], p.Patient[:]); err != nil {
+				res, err := index.ExecContext(ctx, p.Index[j].Org[:], p.Index[j].Hash[:], p.Patient[:])
+				if err != nil {
 					return err
 				}
+				n, err := res.RowsAffected()
+				if err != nil {
+					return err
+				}
+				all = all && n == 1
 			}
 		}
 		return nil
 	})
+	return all && err == nil, err
 }
 
 // PatientKeys returns the newest wrapped key of each patient; absent (erased) ones are absent.
