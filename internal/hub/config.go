@@ -39,7 +39,7 @@ type Config struct {
 	Grace         Grace         `yaml:"grace"`
 
 	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 100; -1 means
-	// none.
+	// none. Below a limit garbage is collected a third as often as the runtime would; GOGC wins.
 	MemoryLimit int `yaml:"memoryLimit" env:"DOSEWIRE_MEMORY_LIMIT"`
 
 	// Adapters holds the options of each adapter by name. An adapter that is not named gets none.
