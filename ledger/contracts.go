@@ -67,10 +67,10 @@ type Reader interface {
 	// Due returns the prescriptions whose DueAt is now (unix ms) or earlier, the longest due first, at
 	// most limit.
 	Due(ctx context.Context, now int64, limit int) ([]Prescription, error)
-	// Unfetched returns the prescriptions with status "ready" whose version in force was delivered to
-	// the pharmacy they are routed to before that time (unix ms) and is above the number up to which it has
-	// acknowledged all, with ids above after in their order, at most limit.
-	Unfetched(ctx context.Context, before int64, after ID, limit int) ([]Prescription, error)
+	// Unfetched returns the deliveries to a pharmacy above the number up to which it has acknowledged all
+	// and above after, of the version in force of prescriptions with status "ready" that are routed to it:
+	// in order, at most limit.
+	Unfetched(ctx context.Context, pharmacy ID, after uint64, limit int) ([]Unfetched, error)
 	// Acknowledged returns for each organisation the number up to which it has acknowledged.
 	Acknowledged(ctx context.Context) (map[ID]uint64, error)
 	// SetAcknowledged raises these numbers; a lower number than the stored one changes nothing.
@@ -123,6 +123,13 @@ type KeyStore interface {
 	EraseKeys(ctx context.Context, ids []ID) (found int, err error)
 	// Scrub removes what deletions left in the database's own files. It may take a while.
 	Scrub(ctx context.Context) error
+}
+
+// Unfetched is a prescription that waits at a pharmacy, with the number and the time (unix ms) of its delivery.
+type Unfetched struct {
+	Number uint64
+	Time   int64
+	Prescription
 }
 
 // NewPatient is a patient of one organisation with its first key. Index may be empty: the hub's own

@@ -150,29 +150,32 @@ func testUnfetched(t *testing.T, s Backend) {
 		return p
 	}
 	sent(1000) // number 1 is acknowledged below
-	want := []ledger.Prescription{sent(1000), sent(2000)}
-	sent(2001)
+	var want []ledger.Unfetched
+	for _, time := range []int64{1000, 2000, 2001} {
+		p := sent(time)
+		want = append(want, ledger.Unfetched{Number: b.To.Deliveries, Time: time, Prescription: p})
+	}
 	sent(1000, func(p *ledger.Prescription) { p.Status = "held" })
 	sent(1000, func(p *ledger.Prescription) { p.Pharmacy = newID() }) // sent elsewhere since
 	commit(t, s, b)
 	if err := s.SetAcknowledged(t.Context(), map[ledger.ID]uint64{pharmacy.ID: 1}); err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(want, func(x, y ledger.Prescription) int { return bytes.Compare(x.ID[:], y.ID[:]) })
-	var got []ledger.Prescription
-	for _, after := range []ledger.ID{{}, want[0].ID, want[1].ID} { // a page at a time
-		page, err := s.Unfetched(t.Context(), 2000, after, 1)
+	unfetched := func(at ledger.ID, after uint64, limit int) []ledger.Unfetched {
+		t.Helper()
+		got, err := s.Unfetched(t.Context(), at, after, limit)
 		if err != nil {
 			t.Errorf("Unfetched: %v", err)
 		}
-		got = append(got, page...)
+		return got
+	}
+	var got []ledger.Unfetched
+	for _, after := range []uint64{0, want[0].Number, want[1].Number, want[2].Number} { // a page at a time
+		got = append(got, unfetched(pharmacy.ID, after, 1)...)
 	}
 	same(t, "not fetched", got, want)
-	all, err := s.Unfetched(t.Context(), 2000, ledger.ID{}, 10)
-	if err != nil {
-		t.Errorf("Unfetched: %v", err)
-	}
-	same(t, "all not fetched", all, want)
+	same(t, "all not fetched", unfetched(pharmacy.ID, 0, 10), want)
+	same(t, "elsewhere", unfetched(newID(), 0, 10), []ledger.Unfetched(nil))
 }
 
 func testEffects(t *testing.T, s Backend) {

@@ -57,14 +57,16 @@ func (s *Store) Due(ctx context.Context, now int64, limit int) ([]ledger.Prescri
 	return all, refuse(err, "read what is due")
 }
 
-// Unfetched returns prescriptions that wait at a pharmacy which has not acknowledged their delivery.
-func (s *Store) Unfetched(ctx context.Context, before int64, after ledger.ID, limit int) ([]ledger.Prescription, error) {
-	rows, err := s.pool.Query(ctx, `SELECT DISTINCT `+prescriptionColumns+`
-	  FROM organization o LEFT JOIN acknowledged a ON a.org = o.id
-	  JOIN effect e ON e.org = o.id AND e.number > coalesce(a.number, 0) AND e.time <= $1 AND e.record IS NOT NULL
-	  JOIN prescription p ON p.record = e.record AND p.pharmacy = o.id AND p.status = 'ready'
-	  WHERE o.kind = 'pharmacy' AND p.id > $3 ORDER BY p.id LIMIT $2`, before, max(limit, 0), id(after))
-	all, err := collect(rows, err, func(r pgx.Rows) (ledger.Prescription, error) { return scanPrescription(r) })
+// Unfetched returns the deliveries to a pharmacy that it has not acknowledged, of prescriptions that wait there.
+func (s *Store) Unfetched(ctx context.Context, pharmacy ledger.ID, after uint64, limit int) ([]ledger.Unfetched, error) {
+	rows, err := s.pool.Query(ctx, `SELECT e.number, e.time, `+prescriptionColumns+`
+	  FROM effect e JOIN prescription p ON p.record = e.record AND p.pharmacy = e.org AND p.status = 'ready'
+	  WHERE e.org = $1 AND e.number > greatest($2, coalesce((SELECT number FROM acknowledged WHERE org = $1), 0))
+	    AND e.record IS NOT NULL ORDER BY e.number LIMIT $3`, id(pharmacy), after, max(limit, 0))
+	all, err := collect(rows, err, func(r pgx.Rows) (u ledger.Unfetched, err error) {
+		err = r.Scan(append([]any{&u.Number, &u.Time}, prescriptionInto(&u.Prescription)...)...)
+		return u, err
+	})
 	return all, refuse(err, "read what is not fetched")
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dosewire/dosewire/fhir/rx"
+	"github.com/dosewire/dosewire/internal/auth"
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/streams"
@@ -86,16 +87,31 @@ func (c *clock) look(ctx context.Context) error {
 	return c.say(ctx, facts)
 }
 
-// silent finds the prescriptions whose pharmacy has not fetched them in time.
-func (c *clock) silent(ctx context.Context, now int64) ([]streams.Message, error) {
-	var facts []streams.Message
-	for after := (ledger.ID{}); ; {
-		waiting, err := c.r.deps.Reader.Unfetched(ctx, now-rx.SilenceUrgent.Milliseconds(), after, dueAtOnce)
+// silent finds the prescriptions whose pharmacy has not fetched them in time, some of them when they are many.
+func (c *clock) silent(ctx context.Context, now int64) (facts []streams.Message, err error) {
+	for _, o := range c.r.deps.Directory.Organizations() {
+		if auth.Role(o.Kind) != auth.Pharmacy {
+			continue
+		}
+		if facts, err = c.silentAt(ctx, o.ID, now, facts); err != nil || len(facts) >= dueAtOnce {
+			return facts, err
+		}
+	}
+	return facts, nil
+}
+
+// silentAt adds those of one pharmacy.
+func (c *clock) silentAt(ctx context.Context, pharmacy ledger.ID, now int64, facts []streams.Message) ([]streams.Message, error) {
+	for after := uint64(0); ; {
+		waiting, err := c.r.deps.Reader.Unfetched(ctx, pharmacy, after, dueAtOnce)
 		if err != nil {
 			return nil, fmt.Errorf("recorder: not fetched: %w", err)
 		}
 		for _, p := range waiting {
-			after = p.ID // those that were said wait on, and others behind them
+			if p.Time > now-rx.SilenceUrgent.Milliseconds() {
+				return facts, nil // and so are those behind it, but for the messages of one commit
+			}
+			after = p.Number // those that were said wait on, and others behind them
 			var s stored
 			if json.Unmarshal(p.State, &s) != nil || s.SilentAt() == 0 || now < s.SilentAt() {
 				continue // a state that cannot be read is said where it is decided

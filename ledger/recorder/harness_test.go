@@ -37,6 +37,7 @@ type hub struct {
 	dir    string
 	config recorder.Config
 	wrap   func(recorder.Store) recorder.Store // between the recorder and its store; nil = none
+	reads  func(ledger.Reader) ledger.Reader   // between the recorder and what it reads by; nil = none
 	keysBy func(keyStore) keyStore             // between the key ring and its store; nil = none
 	harmed bool                                // the test has changed what is stored: it need not agree in the end
 
@@ -175,7 +176,11 @@ func (h *hub) lead() {
 	}
 	opening, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	r, err := recorder.Open(opening, h.config, recorder.Deps{Store: store, Reader: h.store, Keys: h.keys, NATS: h.nc,
+	reader := ledger.Reader(h.store)
+	if h.reads != nil {
+		reader = h.reads(reader)
+	}
+	r, err := recorder.Open(opening, h.config, recorder.Deps{Store: store, Reader: reader, Keys: h.keys, NATS: h.nc,
 		Directory: h.dirs, Devices: h.store, Callers: &h.callers})
 	h.must(err)
 	h.recorder, h.stop, h.done = r, stop, make(chan error, 1)

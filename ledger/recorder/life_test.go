@@ -2,7 +2,10 @@ package recorder_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -181,14 +184,66 @@ func TestSilentPharmacy(t *testing.T) {
 	if got := h.codes(h.clinic, 300*time.Millisecond); len(got) != 0 {
 		t.Errorf("the clinic was told %v", got)
 	}
-	waiting, err := h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), ledger.ID{}, 10)
+	waiting, err := h.store.Unfetched(t.Context(), h.oldBridge.ID, 0, 10)
 	if err != nil || len(waiting) != 1 || waiting[0].ID.String() != rx {
 		t.Errorf("not fetched: %d, %v", len(waiting), err)
 	}
 	h.received(h.oldBridge, 300*time.Millisecond)
 	time.Sleep(1500 * time.Millisecond) // the announcer stores what is acknowledged once a second
-	if waiting, err = h.store.Unfetched(t.Context(), time.Now().Add(time.Minute).UnixMilli(), ledger.ID{}, 10); err != nil || len(waiting) != 0 {
+	if waiting, err = h.store.Unfetched(t.Context(), h.oldBridge.ID, 0, 10); err != nil || len(waiting) != 0 {
 		t.Errorf("fetched: %d, %v", len(waiting), err)
+	}
+}
+
+// hours is a reader for whom the first deliveries to each pharmacy were made hours ago.
+type hours struct {
+	ledger.Reader
+	young uint64 // the number of the first that was not
+}
+
+func (r *hours) Unfetched(ctx context.Context, pharmacy ledger.ID, after uint64, limit int) ([]ledger.Unfetched, error) {
+	all, err := r.Reader.Unfetched(ctx, pharmacy, after, min(limit, 256))
+	for i := range all {
+		if all[i].Number >= r.young {
+			continue
+		}
+		all[i].Time -= 24 * time.Hour.Milliseconds()
+		var s map[string]any
+		if err := json.Unmarshal(all[i].State, &s); err != nil {
+			return nil, err
+		}
+		s["offeredAt"] = all[i].Time
+		if all[i].State, err = json.Marshal(s); err != nil {
+			return nil, err
+		}
+	}
+	return all, err
+}
+
+// TestSilenceIsSaid: the clock says which pharmacies have not fetched what was offered long ago, at each of them.
+func TestSilenceIsSaid(t *testing.T) {
+	h := open(t)
+	old := map[string]bool{}
+	for id, npi := range map[string]string{"A-1": oldBridgeNPI, "A-2": harbourNPI, "A-3": oldBridgeNPI} {
+		old[h.send(h.clinic, id, order(id, npi, "Amoxicillin")).Resources[0].Rx] = true
+	}
+	head, err := h.store.Head(t.Context())
+	h.must(err)
+	h.close()
+	h.reads = func(r ledger.Reader) ledger.Reader { return &hours{Reader: r, young: head.Deliveries + 1} }
+	h.start()                            // the clock looks a second later
+	said, err := h.nc.SubscribeSync(">") // facts may go together in one message
+	h.must(err)
+	young := h.send(h.clinic, "A-4", order("A-4", oldBridgeNPI, "Amoxicillin")).Resources[0].Rx
+	for deadline := time.Now().Add(10 * time.Second); len(old) > 0; {
+		m, err := said.NextMsg(time.Until(deadline))
+		if err != nil {
+			t.Fatalf("not said of %d: %v", len(old), err)
+		}
+		maps.DeleteFunc(old, func(rx string, _ bool) bool { return bytes.Contains(m.Data, []byte(`{"prescription":"`+rx)) })
+		if bytes.Contains(m.Data, []byte(`{"prescription":"`+young)) {
+			t.Error("said of what was offered just now")
+		}
 	}
 }
 

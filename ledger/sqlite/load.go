@@ -95,13 +95,16 @@ func (l loader) prescriptions(w ledger.Want) error {
 	})
 }
 
-func (l loader) citations(w ledger.Want) error {
-	const q = askedKeys + `, found(org, hash, rx) AS (
-	    SELECT d.pharmacy, d.identifier, d.prescription FROM asked JOIN delivered d ON d.pharmacy = asked.org AND d.identifier = asked.hash
+// citedQuery goes from what is asked to what was delivered. CROSS keeps that order: the planner, which knows nothing
+// of how much is asked, would look through all that was ever delivered, and through all prescriptions.
+const citedQuery = askedKeys + `, found(org, hash, rx) AS (
+	    SELECT d.pharmacy, d.identifier, d.prescription FROM asked CROSS JOIN delivered d ON d.pharmacy = asked.org AND d.identifier = asked.hash
 	    UNION
-	    SELECT d.pharmacy, d.local, d.prescription FROM asked JOIN delivered d ON d.pharmacy = asked.org AND d.local = asked.hash)
-	  SELECT found.org, found.hash, ` + prescriptionColumns + ` FROM found JOIN prescription p ON p.id = found.rx ORDER BY p.id`
-	return l.keys(w.Citations, q, func(rows *sql.Rows) error {
+	    SELECT d.pharmacy, d.local, d.prescription FROM asked CROSS JOIN delivered d ON d.pharmacy = asked.org AND d.local = asked.hash)
+	  SELECT found.org, found.hash, ` + prescriptionColumns + ` FROM found CROSS JOIN prescription p ON p.id = found.rx ORDER BY p.id`
+
+func (l loader) citations(w ledger.Want) error {
+	return l.keys(w.Citations, citedQuery, func(rows *sql.Rows) error {
 		var cited ledger.Key
 		p, err := l.add(rows, &cited.Org, hashInto{&cited.Hash})
 		l.have.Citations[cited] = append(l.have.Citations[cited], p.ID)
@@ -156,7 +159,7 @@ func (l loader) delivered(ledger.Want) error {
 	for id := range l.have.Prescriptions {
 		found = append(found, id)
 	}
-	const q = askedIDs + `SELECT d.pharmacy, d.prescription FROM asked JOIN delivered d ON d.prescription = asked.id`
+	const q = askedIDs + `SELECT d.pharmacy, d.prescription FROM asked CROSS JOIN delivered d ON d.prescription = asked.id`
 	return l.ids(found, q, func(rows *sql.Rows) error {
 		var pair [2]ledger.ID
 		err := rows.Scan(&pair[0], &pair[1])

@@ -100,15 +100,19 @@ func (s *Store) Due(ctx context.Context, now int64, limit int) ([]ledger.Prescri
 	return list(ctx, s, "read what is due", one, q, now, max(limit, 0))
 }
 
-// Unfetched returns prescriptions that wait at a pharmacy which has not acknowledged their delivery.
-func (s *Store) Unfetched(ctx context.Context, before int64, after ledger.ID, limit int) ([]ledger.Prescription, error) {
-	const q = `SELECT DISTINCT ` + prescriptionColumns + `
-	  FROM organization o LEFT JOIN acknowledged a ON a.org = o.id
-	  JOIN effect e ON e.org = o.id AND e.number > coalesce(a.number, 0) AND e.time <= ? AND e.record IS NOT NULL
-	  JOIN prescription p ON p.record = e.record AND p.pharmacy = o.id AND p.status = 'ready'
-	  WHERE o.kind = 'pharmacy' AND p.id > ? ORDER BY p.id LIMIT ?`
-	one := func(r row) (ledger.Prescription, error) { return scanPrescription(r) }
-	return list(ctx, s, "read what is not fetched", one, q, before, after[:], max(limit, 0))
+// unfetchedQuery goes through the deliveries in their order, and ends with the last of the page.
+const unfetchedQuery = `SELECT e.number, e.time, ` + prescriptionColumns + `
+	  FROM effect e CROSS JOIN prescription p ON p.record = e.record AND p.pharmacy = e.org AND p.status = 'ready'
+	  WHERE e.org = ?1 AND e.number > max(?2, coalesce((SELECT number FROM acknowledged WHERE org = ?1), 0))
+	    AND e.record IS NOT NULL ORDER BY e.number LIMIT ?3`
+
+// Unfetched returns the deliveries to a pharmacy that it has not acknowledged, of prescriptions that wait there.
+func (s *Store) Unfetched(ctx context.Context, pharmacy ledger.ID, after uint64, limit int) ([]ledger.Unfetched, error) {
+	one := func(r row) (u ledger.Unfetched, err error) {
+		u.Prescription, err = scanPrescription(r, &u.Number, &u.Time)
+		return u, err
+	}
+	return list(ctx, s, "read what is not fetched", one, unfetchedQuery, pharmacy[:], after, max(limit, 0))
 }
 
 const dispenseColumns = `d.pharmacy, d.hash, d.resource, d.prescription, d.claim, d.status, d.version`
