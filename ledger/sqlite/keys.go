@@ -23,7 +23,7 @@ func OpenKeys(ctx context.Context, path string) (*Keys, error) {
 
 // FindPatients returns for each index key the patient it belongs to.
 func (k *Keys) FindPatients(ctx context.Context, keys []ledger.Key) (map[ledger.Key]ledger.ID, error) {
-	const q = askedKeys + `SELECT x.org, x.hash, x.patient FROM asked JOIN patient_index x USING (org, hash)`
+	const q = askedKeys + `SELECT x.org, x.hash, x.patient FROM asked CROSS JOIN patient_index x USING (org, hash)`
 	found := make(map[ledger.Key]ledger.ID, len(keys))
 	err := scan(ctx, k.read, func(rows *sql.Rows) error {
 		var (
@@ -78,15 +78,17 @@ func (k *Keys) AddPatients(ctx context.Context, ps []ledger.NewPatient) (all boo
 	return all && err == nil, err
 }
 
+// newestKeyQuery has the newest key of each patient last.
+const newestKeyQuery = askedIDs + `SELECT ` + keyColumns + ` FROM asked CROSS JOIN patient_key k ON k.patient = asked.id ORDER BY k.id`
+
 // PatientKeys returns the newest wrapped key of each patient; absent (erased) ones are absent.
 func (k *Keys) PatientKeys(ctx context.Context, patients []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
-	const q = askedIDs + `SELECT ` + keyColumns + ` FROM asked JOIN patient_key k ON k.patient = asked.id ORDER BY k.id`
-	return k.wrapped(ctx, q, patients, func(w ledger.WrappedKey) ledger.ID { return w.Patient }) // the last, so the newest, stays
+	return k.wrapped(ctx, newestKeyQuery, patients, func(w ledger.WrappedKey) ledger.ID { return w.Patient }) // the last, so the newest, stays
 }
 
 // Keys returns wrapped keys by key id; absent (erased) ones are absent.
 func (k *Keys) Keys(ctx context.Context, ids []ledger.ID) (map[ledger.ID]ledger.WrappedKey, error) {
-	const q = askedIDs + `SELECT ` + keyColumns + ` FROM asked JOIN patient_key k USING (id)`
+	const q = askedIDs + `SELECT ` + keyColumns + ` FROM asked CROSS JOIN patient_key k USING (id)`
 	return k.wrapped(ctx, q, ids, func(w ledger.WrappedKey) ledger.ID { return w.ID })
 }
 

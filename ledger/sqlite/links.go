@@ -40,7 +40,7 @@ func link(ctx context.Context, tx *sql.Tx, links []ledger.PatientLink) error {
 	return nil
 }
 
-const linked = askedIDs + `SELECT a.patient, b.patient FROM asked JOIN patient_link a ON a.patient = asked.id
+const linked = askedIDs + `SELECT a.patient, b.patient FROM asked CROSS JOIN patient_link a ON a.patient = asked.id
   JOIN patient_link b ON b.person = a.person ORDER BY a.patient, b.patient`
 
 func (l loader) linked(w ledger.Want) error {
@@ -74,7 +74,7 @@ func (s *Store) Links(ctx context.Context, patients []ledger.ID) ([]ledger.Patie
 		return list(ctx, s, "read links", one, `SELECT patient, person FROM patient_link ORDER BY patient`)
 	}
 	const q = askedIDs + `SELECT patient, person FROM patient_link WHERE person IN
-	  (SELECT person FROM asked JOIN patient_link ON patient = asked.id) ORDER BY patient`
+	  (SELECT person FROM asked CROSS JOIN patient_link ON patient = asked.id) ORDER BY patient`
 	return list(ctx, s, "read links", one, q, joinIDs(patients), len(patients))
 }
 

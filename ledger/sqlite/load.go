@@ -63,7 +63,7 @@ func (l loader) ids(ids []ledger.ID, query string, row func(*sql.Rows) error) er
 }
 
 func (l loader) messages(w ledger.Want) error {
-	const q = askedKeys + `SELECT m.org, m.hash, m.body, m.record, m.seq, m.answer FROM asked JOIN message m USING (org, hash)`
+	const q = askedKeys + `SELECT m.org, m.hash, m.body, m.record, m.seq, m.answer FROM asked CROSS JOIN message m USING (org, hash)`
 	return l.keys(w.Messages, q, func(rows *sql.Rows) error {
 		var m ledger.Message
 		if err := rows.Scan(&m.Org, hashInto{&m.Hash}, hashInto{&m.Body}, &m.Record, &m.Seq, &m.Answer); err != nil {
@@ -75,7 +75,7 @@ func (l loader) messages(w ledger.Want) error {
 }
 
 func (l loader) identities(w ledger.Want) error {
-	const q = askedKeys + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p ON p.clinic = asked.org AND p.identity = asked.hash`
+	const q = askedKeys + `SELECT ` + prescriptionColumns + ` FROM asked CROSS JOIN prescription p ON p.clinic = asked.org AND p.identity = asked.hash`
 	return l.keys(w.Identities, q, func(rows *sql.Rows) error {
 		p, err := l.add(rows)
 		l.have.Identities[ledger.Key{Org: p.Clinic, Hash: p.Identity}] = p.ID
@@ -83,20 +83,20 @@ func (l loader) identities(w ledger.Want) error {
 	})
 }
 
-// prescriptions finds them by hub id, by the record in force, and by any record that is a version.
-func (l loader) prescriptions(w ledger.Want) error {
-	const q = askedIDs + `SELECT ` + prescriptionColumns + ` FROM prescription p WHERE p.id IN (
+// namedQuery finds prescriptions by hub id, by the record in force, and by any record that is a version.
+const namedQuery = askedIDs + `SELECT ` + prescriptionColumns + ` FROM prescription p WHERE p.id IN (
 	  SELECT id FROM asked
-	  UNION SELECT x.id FROM asked JOIN prescription x ON x.record = asked.id
-	  UNION SELECT r.of FROM asked JOIN record r ON r.id = asked.id)`
-	return l.ids(w.Prescriptions, q, func(rows *sql.Rows) error {
+	  UNION SELECT x.id FROM asked CROSS JOIN prescription x ON x.record = asked.id
+	  UNION SELECT r.of FROM asked CROSS JOIN record r ON r.id = asked.id)`
+
+func (l loader) prescriptions(w ledger.Want) error {
+	return l.ids(w.Prescriptions, namedQuery, func(rows *sql.Rows) error {
 		_, err := l.add(rows)
 		return err
 	})
 }
 
-// citedQuery goes from what is asked to what was delivered. CROSS keeps that order: the planner, which knows nothing
-// of how much is asked, would look through all that was ever delivered, and through all prescriptions.
+// citedQuery finds them by what they were delivered under.
 const citedQuery = askedKeys + `, found(org, hash, rx) AS (
 	    SELECT d.pharmacy, d.identifier, d.prescription FROM asked CROSS JOIN delivered d ON d.pharmacy = asked.org AND d.identifier = asked.hash
 	    UNION
@@ -113,7 +113,7 @@ func (l loader) citations(w ledger.Want) error {
 }
 
 func (l loader) dispenses(w ledger.Want) error {
-	const q = askedKeys + `SELECT ` + dispenseColumns + ` FROM asked JOIN dispense d ON d.pharmacy = asked.org AND d.hash = asked.hash`
+	const q = askedKeys + `SELECT ` + dispenseColumns + ` FROM asked CROSS JOIN dispense d ON d.pharmacy = asked.org AND d.hash = asked.hash`
 	var served []ledger.ID
 	err := l.keys(w.Dispenses, q, func(rows *sql.Rows) error {
 		d, err := scanDispense(rows)
@@ -126,15 +126,19 @@ func (l loader) dispenses(w ledger.Want) error {
 	if err != nil {
 		return err
 	}
-	const byID = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p USING (id)`
+	const byID = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked CROSS JOIN prescription p USING (id)`
 	return l.ids(served, byID, func(rows *sql.Rows) error {
 		_, err := l.add(rows)
 		return err
 	})
 }
 
+// waitingQuery finds those that wait for their patient's choice.
+const waitingQuery = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked CROSS JOIN prescription p ON p.patient = asked.id
+	  WHERE p.pharmacy IS NULL ORDER BY p.id`
+
 func (l loader) patients(w ledger.Want) error {
-	const chosen = askedIDs + `SELECT c.patient, c.pharmacy FROM asked JOIN nomination c ON c.patient = asked.id`
+	const chosen = askedIDs + `SELECT c.patient, c.pharmacy FROM asked CROSS JOIN nomination c ON c.patient = asked.id`
 	err := l.ids(w.Patients, chosen, func(rows *sql.Rows) error {
 		var c ledger.Nomination
 		err := rows.Scan(&c.Patient, &c.Pharmacy)
@@ -144,9 +148,7 @@ func (l loader) patients(w ledger.Want) error {
 	if err != nil {
 		return err
 	}
-	const waiting = askedIDs + `SELECT ` + prescriptionColumns + ` FROM asked JOIN prescription p ON p.patient = asked.id
-	  WHERE p.pharmacy IS NULL ORDER BY p.id`
-	return l.ids(w.Waiting, waiting, func(rows *sql.Rows) error {
+	return l.ids(w.Waiting, waitingQuery, func(rows *sql.Rows) error {
 		p, err := l.add(rows)
 		l.have.Waiting[p.Patient] = append(l.have.Waiting[p.Patient], p.ID)
 		return err

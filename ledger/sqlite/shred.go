@@ -34,7 +34,7 @@ func (k *Keys) EraseKeys(ctx context.Context, ids []ledger.ID) (found int, err e
 			id, err := scanID(rows)
 			owners = append(owners, id)
 			return err
-		}, askedIDs+`SELECT k.patient FROM asked JOIN patient_key k USING (id)`, joined, n); err != nil {
+		}, askedIDs+`SELECT k.patient FROM asked CROSS JOIN patient_key k USING (id)`, joined, n); err != nil {
 			return err
 		}
 		found = len(owners)

@@ -130,7 +130,8 @@ func joinKeys(keys []ledger.Key) []byte {
 }
 
 // Keys and ids are given to a query as one blob, so that one prepared statement serves any number
-// of them. ?1 is the blob and ?2 its number of elements.
+// of them. ?1 is the blob and ?2 its number of elements. What is found by them is joined by CROSS JOIN, which keeps
+// that order: the planner knows nothing of how much is asked, and would rather look through a whole table.
 const (
 	asked     = `WITH RECURSIVE n(i) AS (SELECT 0 WHERE ?2 > 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?2), `
 	askedKeys = asked + `asked(org, hash) AS MATERIALIZED (SELECT DISTINCT substr(?1, i*48+1, 16), substr(?1, i*48+17, 32) FROM n) `
