@@ -150,6 +150,7 @@ func (f *fight) until(limit time.Duration, what string, is func() bool) {
 // trouble makes life hard for the rivals until ctx ends; then all are awake.
 func (f *fight) trouble(ctx context.Context, random *rand.Rand) {
 	var asleep sync.WaitGroup
+	whole := context.WithoutCancel(ctx) // a query that is cancelled takes its connection along, which is the judge's too
 	for ctx.Err() == nil {
 		f.mu.Lock()
 		r := f.rivals[f.leader]
@@ -167,11 +168,11 @@ func (f *fight) trouble(ctx context.Context, random *rand.Rand) {
 				r.signal(syscall.SIGCONT)
 			})
 		case "lease stolen":
-			_, _ = f.root.Exec(ctx, `UPDATE head SET lease_until = '-infinity', term = term + $1`, random.IntN(2))
+			_, _ = f.root.Exec(whole, `UPDATE head SET lease_until = '-infinity', term = term + $1`, random.IntN(2))
 		case "connections cut":
 			r.cut(random.IntN(3))
 		case "sessions ended":
-			_, _ = f.root.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dosewire'
+			_, _ = f.root.Exec(whole, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dosewire'
 			  AND pid <> pg_backend_pid() AND random() < 0.3`)
 		case "killed":
 			r.signal(syscall.SIGKILL)
