@@ -202,7 +202,7 @@ type hours struct {
 }
 
 func (r *hours) Unfetched(ctx context.Context, pharmacy ledger.ID, after uint64, limit int) ([]ledger.Unfetched, error) {
-	all, err := r.Reader.Unfetched(ctx, pharmacy, after, min(limit, 256))
+	all, err := r.Reader.Unfetched(ctx, pharmacy, after, limit)
 	for i := range all {
 		if all[i].Number >= r.young {
 			continue

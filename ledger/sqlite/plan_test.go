@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -11,24 +9,7 @@ import (
 // TestPlans: what is asked for messages, and while a pharmacy does not fetch, finds its rows by an index and does not
 // look through a table, however the planner guesses.
 func TestPlans(t *testing.T) {
-	dir := t.TempDir()
-	records, keys := filepath.Join(dir, "records.db"), filepath.Join(dir, "keys.db")
-	if err := Migrate(t.Context(), records); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(t.Context(), records)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := MigrateKeys(t.Context(), keys); err != nil {
-		t.Fatal(err)
-	}
-	k, err := OpenKeys(t.Context(), keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.Close()
+	s, k := open(t), openKeys(t)
 	for _, tt := range []struct {
 		name, query string
 		db          *sql.DB
@@ -57,7 +38,7 @@ func plan(t *testing.T, db *sql.DB, query string) (steps []string) {
 	if !strings.Contains(query, "?3") {
 		args = args[:2]
 	}
-	err := scan(context.Background(), db, func(rows *sql.Rows) error {
+	err := scan(t.Context(), db, func(rows *sql.Rows) error {
 		var id, parent, unused int
 		var step string
 		err := rows.Scan(&id, &parent, &unused, &step)
