@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,17 +20,23 @@ const most = 1 << 60
 // amountOf reads a Quantity. One with a comparator, without a coded unit, below or at zero or finer than a
 // millionth says nothing.
 func amountOf(q element) Amount {
-	code := q.member("code").text()
-	value := decimalOf(q.member("value"))
-	if value == nil || value.Sign() <= 0 || code == "" || q.has("comparator") {
-		return Amount{}
-	}
-	value.Mul(value, big.NewRat(1_000_000, 1))
-	if !value.IsInt() {
+	code, given := q.member("code").text(), q.member("value")
+	if code == "" || q.has("comparator") {
 		return Amount{}
 	}
 	unit := q.member("system").text() + "|" + code
-	if value.Num().BitLen() > 60 {
+	if n, err := strconv.ParseInt(string(given.raw()), 10, 32); err == nil && n > 0 {
+		return Amount{n * 1_000_000, unit} // a whole number, as most are
+	}
+	value := decimalOf(given)
+	if value == nil || value.Sign() <= 0 {
+		return Amount{}
+	}
+	value.Mul(value, big.NewRat(1_000_000, 1))
+	switch {
+	case !value.IsInt():
+		return Amount{}
+	case value.Num().BitLen() > 60:
 		return Amount{most, unit}
 	}
 	return Amount{value.Num().Int64(), unit}
@@ -43,8 +50,7 @@ func none(q element) bool {
 
 // durationOf reads a Duration in UCUM time units, 0 if it is none. A month has 30 days, a year 365.
 func durationOf(q element) time.Duration {
-	unit := map[string]time.Duration{"s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
-		"wk": 7 * 24 * time.Hour, "mo": 30 * 24 * time.Hour, "a": 365 * 24 * time.Hour}[q.member("code").text()]
+	unit := unitOfTime(q.member("code"))
 	value := decimalOf(q.member("value"))
 	if value == nil || value.Sign() <= 0 || unit == 0 || q.has("comparator") {
 		return 0
@@ -55,6 +61,27 @@ func durationOf(q element) time.Duration {
 		return 0
 	}
 	return time.Duration(d.Int64())
+}
+
+func unitOfTime(code element) time.Duration {
+	const day = 24 * time.Hour
+	switch string(code.inner()) {
+	case "s":
+		return time.Second
+	case "min":
+		return time.Minute
+	case "h":
+		return time.Hour
+	case "d":
+		return day
+	case "wk":
+		return 7 * day
+	case "mo":
+		return 30 * day
+	case "a":
+		return 365 * day
+	}
+	return 0
 }
 
 // codingsOf are the codings of CodeableConcepts.

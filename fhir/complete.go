@@ -51,10 +51,10 @@ func (c *completeness) patient(ref element) {
 		c.add("error", fault.CodeIncomplete, ".subject")
 		return
 	}
-	if nameOf(to.member("name")) == "" && ref.member("display").words() == "" {
+	if nameOf(to.member("name")) == "" && !ref.member("display").says() {
 		c.add("error", fault.CodeIncomplete, ".subject.resolve().name")
 	}
-	if to.member("birthDate").text() == "" {
+	if len(to.member("birthDate").inner()) == 0 {
 		c.add("error", fault.CodeIncomplete, ".subject.resolve().birthDate")
 	}
 }
@@ -73,10 +73,10 @@ func (c *completeness) prescriber(ref element) {
 func dosed(list element) bool {
 	for d := range list.items() {
 		for m := range d.items() {
-			switch m.name() {
+			switch string(m.key()) {
 			case "id", "extension", "sequence":
 			case "text", "patientInstruction":
-				if m.words() != "" {
+				if m.says() {
 					return true
 				}
 			default:

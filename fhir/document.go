@@ -68,7 +68,7 @@ func (r *Decoder) Decode(body []byte) (*Document, error) {
 func (d *Document) Raw() []byte { return d.body }
 
 // Type is the root's resourceType, "" if absent.
-func (d *Document) Type() string { return d.root().get("resourceType").text() }
+func (d *Document) Type() string { return d.root().resourceType() }
 
 // BundleType is Bundle.type, "" if the root is no Bundle or does not say.
 func (d *Document) BundleType() string {

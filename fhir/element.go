@@ -1,8 +1,8 @@
 package fhir
 
 import (
+	"bytes"
 	"iter"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -83,13 +83,25 @@ func (e element) text() string {
 	}
 }
 
+// resourceType is what a resource says that it is. A name that R4 has is not copied.
+func (e element) resourceType() string {
+	name := e.member("resourceType")
+	if def := resourceNamed(name.inner()); def != nil {
+		return def.name
+	}
+	return name.text()
+}
+
 // words is the text that somebody is to read, "" for blanks alone: R4 has them as a value, and they say nothing.
 func (e element) words() string {
-	if text := e.text(); strings.TrimSpace(text) != "" {
-		return text
+	if e.says() {
+		return e.text()
 	}
 	return ""
 }
+
+// says reports whether there are any.
+func (e element) says() bool { return len(bytes.TrimSpace(e.inner())) > 0 }
 
 // inner is text as bytes, without a copy where the string has no escape. Nobody may change it.
 func (e element) inner() []byte {

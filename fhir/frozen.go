@@ -10,8 +10,12 @@ import (
 
 type digest [sha256.Size]byte
 
-// frozenRoom is what the frozen fields of most messages take, bytes.
-const frozenRoom = 1 << 10
+// Room for most messages.
+const (
+	frozenRoom   = 1 << 10 // of the frozen fields, bytes
+	identityRoom = 256     // of what a resource is, bytes
+	membersRoom  = 16      // of the objects inside one another
+)
 
 // freezer writes the canonical text of fields that must not change: members sorted by name, no white
 // space, strings in one spelling, numbers as sent (1.0 is not 1: precision is meaning in FHIR). A
@@ -63,7 +67,7 @@ func (f *freezer) identity(t target) digest {
 		return d
 	}
 	f.digests[t.at] = digest{} // a circle of references ends here
-	w := canonical{f, t.home, []byte(t.typ())}
+	w := canonical{f, t.home, append(make([]byte, 0, identityRoom), t.typ()...)}
 	ids := identifiers(t.member("identifier"))
 	switch content := t.typ() == "Medication" || t.typ() == "Substance"; {
 	case !content && len(ids) > 0:

@@ -57,7 +57,7 @@ type party struct {
 func (s *scope) party(ref element, home int) party {
 	p := party{identified: len(identifiersIn(ref)) > 0}
 	to := s.resolve(ref, home)
-	p.identified = p.identified || len(identifiers(to.member("identifier"))) > 0
+	p.identified = p.identified || identified(to.element)
 	switch to.typ() {
 	case "Organization":
 		p.name = to.member("name").words()
@@ -78,7 +78,7 @@ func (s *scope) party(ref element, home int) party {
 // named is party for what a role refers to: a person or an organisation, no further role.
 func (s *scope) named(ref element, home int) party {
 	to := s.resolve(ref, home)
-	p := party{identified: len(identifiersIn(ref))+len(identifiers(to.member("identifier"))) > 0}
+	p := party{identified: len(identifiersIn(ref)) > 0 || identified(to.element)}
 	switch to.typ() {
 	case "Organization":
 		p.name = to.member("name").words()

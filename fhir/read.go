@@ -16,7 +16,7 @@ import (
 // is for the caller to say.
 func Read(d *Document) (Message, []Issue) {
 	r := &reader{doc: d, scope: d.tree()}
-	r.frozen = freezer{scope: r.scope, digests: map[uint32]digest{}}
+	r.frozen = freezer{scope: r.scope, digests: map[uint32]digest{}, members: make([]memberNamed, 0, membersRoom)}
 	r.message = Message{Type: d.Type(), BundleType: d.BundleType()}
 	if !r.taken() {
 		return r.message, r.issues

@@ -1,20 +1,25 @@
 package fhir
 
 import (
+	"bytes"
 	"net/url"
 	"slices"
 	"strings"
 )
 
 // scope is what the references of one message can lead to: the entries of a Bundle, or the one bare
-// resource. It is built once for a document and only read.
+// resource, which needs no index of itself unless it has many identifiers. It is built once for a document and
+// only read.
 type scope struct {
 	entries   []entry
 	byURL     map[string]int     // fullUrl
 	byID      map[typeID]int     // Type and id; ambiguous when two entries share them
 	byName    map[typeName]int   // Type and business identifier; likewise
-	contained map[homeID]element // by the entry that contains
+	contained map[homeID]element // by the entry that contains, of entries that contain many
 }
+
+// fewIdentifiers is up to how many a bare resource has no index of them.
+const fewIdentifiers = 8
 
 // ambiguous stands in an index for a name that several resources have: it leads nowhere.
 const ambiguous = -1
@@ -53,17 +58,22 @@ func (d *Document) tree() *scope {
 }
 
 func newScope(d *Document) *scope {
-	s := &scope{byURL: map[string]int{}, byID: map[typeID]int{}, byName: map[typeName]int{}, contained: map[homeID]element{}}
-	root := d.root()
-	if d.Type() != "Bundle" {
-		s.add(entry{resource: root, typ: d.Type()})
+	root, typ := d.root(), d.Type()
+	if typ != "Bundle" && root.member("identifier").count() <= fewIdentifiers {
+		s := &scope{entries: []entry{{resource: root, typ: typ}}}
+		s.indexContained(0)
+		return s
+	}
+	s := &scope{byURL: map[string]int{}, byID: map[typeID]int{}, byName: map[typeName]int{}}
+	if typ != "Bundle" {
+		s.add(entry{resource: root, typ: typ})
 		return s
 	}
 	item := 0
 	for e := range root.member("entry").items() {
 		if r := e.member("resource"); r.kind() == object {
 			fullURL := e.member("fullUrl")
-			s.add(entry{item, fullURL.text(), fullURL, r, r.member("resourceType").text()})
+			s.add(entry{item, fullURL.text(), fullURL, r, r.resourceType()})
 		}
 		item++
 	}
@@ -82,8 +92,20 @@ func (s *scope) add(e entry) {
 	for _, id := range identifiers(e.resource.member("identifier")) {
 		note(s.byName, typeName{e.typ, id}, index)
 	}
-	for c := range e.resource.member("contained").items() {
-		s.contained[homeID{index, c.member("id").text()}] = c
+	s.indexContained(index)
+}
+
+// indexContained makes an index of what an entry contains if that is much.
+func (s *scope) indexContained(home int) {
+	contained := s.entries[home].resource.member("contained")
+	if contained.count() <= manyContained {
+		return
+	}
+	if s.contained == nil {
+		s.contained = map[homeID]element{}
+	}
+	for c := range contained.items() {
+		s.contained[homeID{home, c.member("id").text()}] = c
 	}
 }
 
@@ -104,19 +126,25 @@ func (s *scope) whole(home int) target { return target{s.entries[home].resource,
 // resolve follows a Reference found inside the entry home: by its reference, else by its identifier
 // among the resources of the type it names. The zero target when it leads out of the message.
 func (s *scope) resolve(ref element, home int) target {
-	literal := ref.member("reference").text()
-	if literal != "" {
-		if t := s.follow(literal, home); t.present() {
-			return t
-		}
+	var to target
+	literal := ref.member("reference")
+	switch text := literal.inner(); {
+	case len(text) == 0:
+	case text[0] == '#':
+		to = s.containedIn(home, text[1:])
+	default:
+		to = s.follow(literal.text(), home)
 	}
-	typ, _, conditional := strings.Cut(literal, "?")
-	if !conditional {
-		typ = ref.member("type").text()
+	if to.present() {
+		return to
+	}
+	typ := ref.member("type").text()
+	if before, _, conditional := bytes.Cut(literal.inner(), []byte("?")); conditional {
+		typ = string(before)
 	}
 	for _, id := range identifiersIn(ref) {
-		if i, ok := s.byName[typeName{typ, id}]; ok && i != ambiguous {
-			return s.whole(i)
+		if t := s.withName(typ, id); t.present() {
+			return t
 		}
 	}
 	return target{}
@@ -127,7 +155,7 @@ func (s *scope) resolve(ref element, home int) target {
 // whose fullUrl is that id as a UUID.
 func (s *scope) follow(literal string, home int) target {
 	if id, ok := strings.CutPrefix(literal, "#"); ok {
-		return s.containedIn(home, id)
+		return s.containedIn(home, []byte(id))
 	}
 	literal, _, _ = strings.Cut(literal, "/_history/")
 	if i, ok := s.byURL[literal]; ok {
@@ -142,10 +170,39 @@ func (s *scope) follow(literal string, home int) target {
 			return s.found(i)
 		}
 	}
-	if i, ok := s.byID[typeID{typ, id}]; ok {
-		return s.found(i)
+	if t, ok := s.withID(typ, id); ok {
+		return t
 	}
 	if i, ok := s.byURL["urn:uuid:"+id]; ok && i != ambiguous && s.entries[i].typ == typ {
+		return s.found(i)
+	}
+	return target{}
+}
+
+// withID finds the entry with a type and an id. ok is true for an id that several have, too: it leads nowhere.
+func (s *scope) withID(typ, id string) (t target, ok bool) {
+	if s.byID == nil {
+		if only := s.entries[0]; only.typ == typ && only.resource.member("id").is(id) {
+			return s.whole(0), true
+		}
+		return target{}, false
+	}
+	i, ok := s.byID[typeID{typ, id}]
+	if !ok {
+		return target{}, false
+	}
+	return s.found(i), true
+}
+
+// withName finds the entry with a type and a business identifier.
+func (s *scope) withName(typ string, id Identifier) target {
+	if s.byName == nil {
+		if only := s.entries[0]; only.typ == typ && slices.Contains(identifiers(only.resource.member("identifier")), id) {
+			return s.whole(0)
+		}
+		return target{}
+	}
+	if i, ok := s.byName[typeName{typ, id}]; ok {
 		return s.found(i)
 	}
 	return target{}
@@ -164,14 +221,28 @@ func (s *scope) found(i int) target {
 	return s.whole(i)
 }
 
-func (s *scope) containedIn(home int, id string) target {
-	if id == "" {
+// containedIn finds what an entry contains under an id; the entry itself under none.
+func (s *scope) containedIn(home int, id []byte) target {
+	if len(id) == 0 {
 		return s.whole(home)
 	}
-	return target{s.contained[homeID{home, id}], home}
+	if c, ok := s.contained[homeID{home, string(id)}]; ok {
+		return target{c, home}
+	}
+	var last element // of several with an id
+	n := 0
+	for c := range s.entries[home].resource.member("contained").items() {
+		if n++; n > manyContained {
+			return target{} // the map has all
+		}
+		if string(c.member("id").inner()) == string(id) {
+			last = c
+		}
+	}
+	return target{last, home}
 }
 
-func (t target) typ() string { return t.member("resourceType").text() }
+func (t target) typ() string { return t.resourceType() }
 
 // idIn is the id in a literal reference to a resource of that type, whatever server it names; "" for
 // one that names no id.
@@ -211,6 +282,16 @@ func identifiers(list element) []Identifier {
 		}
 	}
 	return append(official, others...)
+}
+
+// identified says whether a resource has one of those.
+func identified(e element) bool {
+	for id := range e.member("identifier").items() {
+		if !id.member("use").is("old") && id.member("value").says() {
+			return true
+		}
+	}
+	return false
 }
 
 func identifierOf(e element) Identifier {
