@@ -82,20 +82,25 @@ func (r *Routes) panicked(ctx context.Context, o *observation, p any) {
 // finished writes the request's line and ends its span. An error that only an operator can do
 // something about is logged as such; the others were the client's, and were answered.
 func (r *Routes) finished(ctx context.Context, span trace.Span, o *observation) {
-	span.SetAttributes(attribute.String("http.request.method", o.method), attribute.String("http.route", o.pattern),
-		attribute.Int("http.response.status_code", o.status))
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("http.request.method", o.method), attribute.String("http.route", o.pattern),
+			attribute.Int("http.response.status_code", o.status))
+	}
 	telemetry.End(span, o.err)
+	level := slog.LevelDebug
+	if o.err != nil && unexplained(o.err) {
+		level = slog.LevelError
+	}
+	if !r.log.Enabled(ctx, level) {
+		return
+	}
 	attrs := []slog.Attr{slog.String("method", o.method), slog.String("pattern", o.pattern), slog.String("correlation", o.correlation),
 		slog.Int("status", o.status), telemetry.Elapsed(time.Since(o.began))}
 	if o.request != o.correlation {
 		attrs = append(attrs, slog.String("request", hashed(o.request)))
 	}
-	level := slog.LevelDebug
 	if o.err != nil {
 		attrs = append(attrs, telemetry.Err(o.err))
-		if unexplained(o.err) {
-			level = slog.LevelError
-		}
 	}
 	r.log.LogAttrs(ctx, level, "request", attrs...)
 }

@@ -25,16 +25,14 @@ func mediaType(r *http.Request) error {
 			return fault.Of(fault.CodeMediaType).At("header Content-Encoding")
 		}
 	}
-	wrong := fault.Of(fault.CodeMediaType).At("header Content-Type")
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !fhirJSON(kind) {
-		return wrong
+	kind := r.Header.Get("Content-Type")
+	if fhirJSON(kind) {
+		return nil
 	}
-	if v := params["fhirversion"]; v != "" && v != "4.0" {
-		return wrong
-	}
-	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
-		return wrong
+	kind, params, err := mime.ParseMediaType(kind)
+	version, charset := params["fhirversion"], params["charset"]
+	if err != nil || !fhirJSON(kind) || version != "" && version != "4.0" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return fault.Of(fault.CodeMediaType).At("header Content-Type")
 	}
 	return nil
 }

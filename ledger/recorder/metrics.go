@@ -16,6 +16,8 @@ type metrics struct {
 	deliveries metric.Int64Counter
 	lag        metric.Float64Histogram
 	quarantine metric.Int64Counter
+
+	fates [existing + 1]metric.MeasurementOption // what says that a unit had a fate
 }
 
 func newMetrics(m metric.Meter) (out metrics, err error) {
@@ -30,6 +32,9 @@ func newMetrics(m metric.Meter) (out metrics, err error) {
 			return out, fmt.Errorf("recorder: metrics: %w", e)
 		}
 	}
+	for f, name := range [...]string{refused: "refused", repeated: "repeated", reused: "reused", recorded: "recorded", existing: "existing"} {
+		out.fates[f] = metric.WithAttributeSet(attribute.NewSet(attribute.String("fate", name)))
+	}
 	return out, nil
 }
 
@@ -38,9 +43,9 @@ func (m metrics) batch(ctx context.Context, units []*unit, took time.Duration) {
 	for _, u := range units {
 		count[u.result.fate]++
 	}
-	for f, name := range [...]string{refused: "refused", repeated: "repeated", reused: "reused", recorded: "recorded", existing: "existing"} {
-		if count[f] > 0 {
-			m.messages.Add(ctx, count[f], metric.WithAttributes(attribute.String("fate", name)))
+	for f, n := range count {
+		if n > 0 {
+			m.messages.Add(ctx, n, m.fates[f])
 		}
 	}
 	m.batches.Record(ctx, took.Seconds())
