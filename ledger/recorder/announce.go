@@ -166,8 +166,8 @@ func (a *announcer) ended() bool {
 // already, and the next commit has the disk.
 const (
 	holdFor  = 10 * time.Millisecond // whatever comes
-	holdLong = 30 * time.Millisecond // while the recorder has more at hand
-	holdUpTo = 64                    // effects
+	holdLong = 60 * time.Millisecond // while the recorder has more at hand
+	holdUpTo = 256                   // effects
 )
 
 // hold says whether the recorder has more messages at hand already.
