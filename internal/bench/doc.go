@@ -9,6 +9,8 @@
 //
 //	go run ./internal/bench -stores postgres -loads 16,256,claims -seconds 2 -against ./dosewire-before
 //
+// PostgreSQL is given segments of its write-ahead log before, as a server in use has them.
+//
 // Of the loads at a fixed rate it says what the disk did meanwhile, too: a disk that is shared may stop answering
 // for a tenth of a second, and then so does whoever makes anything durable, the bare handler as well. So the 99th
 // percentile stands there twice: of all requests, and of those during which no sync of 8 kB took more than 10 ms.

@@ -145,9 +145,7 @@ func post(ctx context.Context, c *http.Client, t target, key string, body []byte
 }
 
 // saturate posts with so many requests in flight for so long.
-func saturate(ctx context.Context, t target, run string, inFlight int, d time.Duration) sample {
-	c := client(inFlight)
-	defer c.CloseIdleConnections()
+func saturate(ctx context.Context, c *http.Client, t target, run string, inFlight int, d time.Duration) sample {
 	var next, failed atomic.Int64
 	perWorker := make([][]time.Duration, inFlight)
 	began := time.Now()

@@ -48,6 +48,10 @@ func openDatabases(ctx context.Context, store, dir string) (databases, error) {
 			return databases{}, err
 		}
 	}
+	if err := age(ctx, d.bare); err != nil {
+		s.Stop()
+		return databases{}, fmt.Errorf("write-ahead log: %w", err)
+	}
 	return d, nil
 }
 
