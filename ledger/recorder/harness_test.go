@@ -293,6 +293,15 @@ func (h *hub) received(org ledger.Organization, quiet time.Duration) []jetstream
 	}
 }
 
+// awaited pulls until an organisation has received n messages, or 20 s long.
+func (h *hub) awaited(org ledger.Organization, n int) (all []jetstream.Msg) {
+	h.t.Helper()
+	for end := time.Now().Add(20 * time.Second); len(all) < n && time.Now().Before(end); {
+		all = append(all, h.received(org, 500*time.Millisecond)...)
+	}
+	return all
+}
+
 // ids pulls until an organisation has received n distinct deliveries, or 20 s long.
 func (h *hub) ids(org ledger.Organization, n int) map[string]bool {
 	h.t.Helper()

@@ -197,13 +197,13 @@ func TestSignaturesAreRequired(t *testing.T) {
 		}
 		// over NATS the refusal is a delivery
 		h.must(h.publisher.Publish(context.Background(), h.signed("m1", body, "")))
-		out := h.received(h.clinic, 500*time.Millisecond)
+		out := h.awaited(h.clinic, 1)
 		if len(out) != 1 || !bytes.Contains(out[0].Data(), []byte(fault.CodeSignatureRequired)) {
 			t.Fatalf("%d outcomes", len(out))
 		}
 		// mended and sent again, under the same id
 		h.must(h.publisher.Publish(context.Background(), h.signed("m1", body, dr.Sign(t, body))))
-		out = h.received(h.clinic, 500*time.Millisecond)
+		out = h.awaited(h.clinic, 1)
 		if len(out) != 1 || !bytes.Contains(out[0].Data(), []byte(fault.CodeSigned)) {
 			t.Fatalf("mended: %d outcomes", len(out))
 		}
