@@ -20,7 +20,10 @@ func TestResolveInBareResource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		root := d.root()
+		root, s := d.root(), d.tree()
+		if named, held := s.byName != nil, s.contained != nil; named != (n+1 > fewIdentifiers) || held != (n+1 > manyContained) {
+			t.Errorf("%d of each: index of names %v, of what is contained %v", n+1, named, held) // else work grows with the square
+		}
 		for _, c := range []struct {
 			reference string
 			want      string // where it leads: a gender, "root", or "" for nowhere
@@ -43,7 +46,7 @@ func TestResolveInBareResource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			to := d.tree().resolve(ref.root(), 0)
+			to := s.resolve(ref.root(), 0)
 			got := to.member("gender").text()
 			if to.present() && to.at == root.at {
 				got = "root"
