@@ -167,16 +167,6 @@ func TestPushCollapses(t *testing.T) {
 	}
 }
 
-func TestSampled(t *testing.T) {
-	const ids = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
-	for parent, want := range map[string]bool{ids + "01": true, ids + "00": false, ids + "03": true, ids + "01-more": true,
-		"": false, ids: false, ids + "0": false, ids + "zz": false} {
-		if got := streams.Sampled(nats.Header{streams.HeaderTraceParent: {parent}}); got != want {
-			t.Errorf("%q: %v", parent, got)
-		}
-	}
-}
-
 func TestTraceContext(t *testing.T) {
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
 	h := nats.Header{}

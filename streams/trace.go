@@ -2,7 +2,6 @@ package streams
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/propagation"
@@ -15,17 +14,6 @@ func Inject(ctx context.Context, h nats.Header) { propagation.TraceContext{}.Inj
 // Extract returns ctx with the remote span that h names. A nil or malformed header leaves ctx as it is.
 func Extract(ctx context.Context, h nats.Header) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, carrier(h))
-}
-
-// Sampled reports whether the span that h names is recorded, by whoever began it (W3C Trace Context §3.2.2.5).
-func Sampled(h nats.Header) bool {
-	const flags = len("00-") + 32 + len("-") + 16 + len("-")
-	parent := h.Get(HeaderTraceParent)
-	if len(parent) < flags+2 {
-		return false
-	}
-	n, err := strconv.ParseUint(parent[flags:flags+2], 16, 8)
-	return err == nil && n&1 != 0
 }
 
 // carrier lets otel read and write NATS headers, whose keys are case-sensitive, unlike HTTP's.

@@ -145,11 +145,11 @@ func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) 
 	return nil
 }
 
-// trace continues the trace of every message that is part of one which is recorded, for the time of the batch.
+// trace continues the trace of every message that carries one, for the time of the batch.
 func (r *Recorder) trace(ctx context.Context, arrivals []arrival) func(error) {
 	var spans []trace.Span
 	for _, a := range arrivals {
-		if !streams.Sampled(a.message.Header) {
+		if a.message.Header.Get(streams.HeaderTraceParent) == "" {
 			continue
 		}
 		_, span := r.config.Tracer.Start(streams.Extract(ctx, a.message.Header), "record",
