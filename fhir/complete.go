@@ -96,7 +96,7 @@ func (c *completeness) references(q element) {
 		if e.at == q.at || prior.present() && e.at == prior.at || !e.named("reference") || e.kind() != str || len(c.issues) >= maxIssues {
 			continue
 		}
-		if !c.scope.follow(e.text(), c.home).present() {
+		if !c.scope.follow(e, c.home).present() {
 			c.issues = append(c.issues, remark("warning", fault.CodeOptionalRef, e, ""))
 		}
 	}

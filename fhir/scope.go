@@ -126,17 +126,9 @@ func (s *scope) whole(home int) target { return target{s.entries[home].resource,
 // resolve follows a Reference found inside the entry home: by its reference, else by its identifier
 // among the resources of the type it names. The zero target when it leads out of the message.
 func (s *scope) resolve(ref element, home int) target {
-	var to target
 	literal := ref.member("reference")
-	switch text := literal.inner(); {
-	case len(text) == 0:
-	case text[0] == '#':
-		to = s.containedIn(home, text[1:])
-	default:
-		to = s.follow(literal.text(), home)
-	}
-	if to.present() {
-		return to
+	if t := s.follow(literal, home); t.present() {
+		return t
 	}
 	typ := ref.member("type").text()
 	if before, _, conditional := bytes.Cut(literal.inner(), []byte("?")); conditional {
@@ -153,11 +145,11 @@ func (s *scope) resolve(ref element, home int) target {
 // follow resolves a literal reference as R4 §3.1.1.5 has it for Bundles, and a little more for what
 // vendors send: a relative reference also finds the one resource with that type and id, and one
 // whose fullUrl is that id as a UUID.
-func (s *scope) follow(literal string, home int) target {
-	if id, ok := strings.CutPrefix(literal, "#"); ok {
-		return s.containedIn(home, []byte(id))
+func (s *scope) follow(reference element, home int) target {
+	if id, ok := bytes.CutPrefix(reference.inner(), []byte("#")); ok {
+		return s.containedIn(home, id)
 	}
-	literal, _, _ = strings.Cut(literal, "/_history/")
+	literal, _, _ := strings.Cut(reference.text(), "/_history/")
 	if i, ok := s.byURL[literal]; ok {
 		return s.found(i)
 	}
