@@ -37,6 +37,8 @@ func compareOn(ctx context.Context, store, dir string, p plan, bins [2]string, r
 	var both [2]contender
 	for i, bin := range bins {
 		c := &both[i]
+		c.client = client(1 << 12) // more than any load has in flight
+		defer c.client.CloseIdleConnections()
 		home := filepath.Join(dir, store+strconv.Itoa(i))
 		if err := os.Mkdir(home, 0o755); err != nil {
 			return err
@@ -58,18 +60,16 @@ func compareOn(ctx context.Context, store, dir string, p plan, bins [2]string, r
 			continue // they have no turns
 		}
 		var samples [2][]sample
-		client := client(512)
 		for round := range rounds {
 			for k := range both {
 				i := (round + k) % 2 // nobody is always first
-				s, err := both[i].turn(ctx, client, load, fmt.Sprintf("%s-%d", load, round), p.each)
+				s, err := both[i].turn(ctx, load, fmt.Sprintf("%s-%d", load, round), p.each)
 				if err != nil {
 					return fmt.Errorf("%s: %w", load, err)
 				}
 				samples[i] = append(samples[i], s)
 			}
 		}
-		client.CloseIdleConnections()
 		versus(store, load, samples)
 	}
 	fmt.Printf("  %-9s resident memory, highest: %.0f MB, %.0f MB\n", store, both[0].hub.resident(), both[1].hub.resident())
@@ -78,12 +78,13 @@ func compareOn(ctx context.Context, store, dir string, p plan, bins [2]string, r
 
 // contender is one of the two.
 type contender struct {
-	hub *process
-	db  databases
+	hub    *process
+	db     databases
+	client *http.Client // its connections stay from turn to turn
 }
 
 // turn is one load, once. run is new each time.
-func (c contender) turn(ctx context.Context, client *http.Client, load, run string, each time.Duration) (s sample, err error) {
+func (c contender) turn(ctx context.Context, load, run string, each time.Duration) (s sample, err error) {
 	work := func() sample { return pace(ctx, c.hub.target, run, order, 200, each) }
 	switch load {
 	case "paced":
@@ -98,7 +99,7 @@ func (c contender) turn(ctx context.Context, client *http.Client, load, run stri
 		if err != nil {
 			return s, fmt.Errorf("no such load: %w", err)
 		}
-		work = func() sample { return saturate(ctx, client, c.hub.target, run, inFlight, each) }
+		work = func() sample { return saturate(ctx, c.client, c.hub.target, run, inFlight, each) }
 	}
 	if s = c.db.costing(c.hub, work); s.Failed > 0 {
 		return s, fmt.Errorf("%d requests failed", s.Failed)

@@ -178,8 +178,7 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 		var ours, theirs sample
 		const rounds = 5          // short, for a stall of the disk is as long as many requests
 		c := client(2 * inFlight) // of both, so that the connections stay
-		for i := range rounds {
-			run := fmt.Sprintf("s%s-%d", load, i)
+		for _, run := range turns("s"+load, rounds) {
 			settle()
 			theirs = theirs.plus(db.costing(b, func() sample { return saturate(ctx, c, b.target, run, inFlight, p.each/rounds) }))
 			settle()
@@ -208,7 +207,7 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 		}
 	}
 	if p.has("claims") {
-		for _, run := range turns("c") {
+		for _, run := range turns("c", 2) {
 			if err := issue(ctx, h.target, run, int((p.each/2).Seconds()*200)); err != nil {
 				return err
 			}
@@ -231,13 +230,18 @@ func benchHub(ctx context.Context, r *report, store, dir string, db databases, p
 	return nil
 }
 
-// turns are the names of the runs of a load that goes to one and then to the other, in turns, so that what else the
+// turns are the names of n runs of a load that goes to one and then to the other, in turns, so that what else the
 // machine does meets both.
-func turns(load string) []string { return []string{load + "-0", load + "-1"} }
+func turns(load string, n int) (runs []string) {
+	for i := range n {
+		runs = append(runs, load+"-"+strconv.Itoa(i))
+	}
+	return runs
+}
 
 // inTurns measures a paced load and looks at the disk of dir meanwhile.
 func inTurns(dir string, each time.Duration, load func(target, string, time.Duration) sample, our, their target, name string) (ours, theirs sample, err error) {
-	for _, run := range turns(name) {
+	for _, run := range turns(name, 2) {
 		for _, side := range []struct {
 			target target
 			sum    *sample
