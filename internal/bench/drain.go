@@ -9,15 +9,14 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/dosewire/dosewire/internal/directory"
+	"github.com/dosewire/dosewire/internal/hub"
 	"github.com/dosewire/dosewire/ledger"
 	"github.com/dosewire/dosewire/ledger/filekey"
 	"github.com/dosewire/dosewire/ledger/postgres"
@@ -122,8 +121,12 @@ func (p *parts) lead(ctx context.Context) (stop func() error, err error) {
 	return func() error { cancel(); return <-done }, nil
 }
 
-// drain measures a backlog: n messages that wait in RX_INTAKE are recorded. The reference is COPY of
-// the same rows into the same tables of another database, 1000 records a transaction.
+// drains is how often backlogs are drained, and their rows copied: what else the machine does meets all.
+const drains = 2
+
+// drain measures backlogs: n messages that wait in RX_INTAKE are recorded, by a recorder with all the memory that it
+// wants and by one with as much as `dosewire serve` grants by default. The reference is COPY of the same rows into the
+// same tables of another database, 1000 records a transaction.
 func drain(ctx context.Context, r *report, store, dir string, db databases, n int) error {
 	p, err := openParts(ctx, store, dir, db)
 	if err != nil {
@@ -145,39 +148,73 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 	if err := stop(); err != nil {
 		return err
 	}
-	if err := backlog(ctx, publisher, clinic, n); err != nil {
-		return err
+	var target *copying
+	if store == "postgres" {
+		if target, err = openCopy(ctx, db); err != nil {
+			return fmt.Errorf("COPY: %w", err)
+		}
+		defer target.close(ctx)
 	}
-	before, err := p.store.Head(ctx)
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	if stop, err = p.lead(ctx); err != nil {
-		return err
-	}
-	led := time.Since(began) // waiting for the lease is not draining
-	for head := before; head.Size < before.Size+uint64(n); {
-		if head, err = p.store.Head(ctx); err != nil {
+	limits := []int{0, hub.DefaultMemoryLimit} // MiB
+	took := make([]time.Duration, len(limits))
+	var copied time.Duration
+	for turn := range drains * len(limits) {
+		if err := backlog(ctx, publisher, clinic, turn*n, n); err != nil {
 			return err
 		}
+		settle()
+		undo := hub.LimitMemory(limits[turn%len(limits)])
+		d, err := p.drained(ctx, n)
+		undo()
+		if err != nil {
+			return err
+		}
+		took[turn%len(limits)] += d
+		if target == nil {
+			continue
+		}
+		settle()
+		if d, err = target.rows(ctx); err != nil {
+			return fmt.Errorf("COPY: %w", err)
+		}
+		copied += d
+	}
+	reference := 0.0
+	if target != nil {
+		reference = float64(drains*len(limits)*n) / copied.Seconds()
+	}
+	for i, limit := range limits {
+		what := "backlog drained"
+		if limit > 0 {
+			what += fmt.Sprintf(", memory limit %d MiB", limit)
+		}
+		r.add(store, what, float64(drains*n)/took[i].Seconds(), "/s", reference)
+	}
+	return nil
+}
+
+// drained is how long it takes until n messages that wait are recorded.
+func (p *parts) drained(ctx context.Context, n int) (took time.Duration, err error) {
+	before, err := p.store.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	stop, err := p.lead(ctx) // waiting for the lease is not draining
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for head := before; head.Size < before.Size+uint64(n); {
+		if head, err = p.store.Head(ctx); err != nil {
+			return 0, err
+		}
 		if time.Since(began) > 5*time.Minute {
-			return errors.New("the backlog is not drained after five minutes")
+			return 0, errors.New("the backlog is not drained after five minutes")
 		}
 		time.Sleep(5 * time.Millisecond) // looking must not cost what is measured
 	}
-	rate := float64(n) / (time.Since(began) - led).Seconds()
-	if err := stop(); err != nil {
-		return err
-	}
-	reference := 0.0
-	if store == "postgres" {
-		if reference, err = copyRows(ctx, db, n); err != nil {
-			return fmt.Errorf("COPY: %w", err)
-		}
-	}
-	r.add(store, "backlog drained", rate, "/s", reference)
-	return nil
+	took = time.Since(began)
+	return took, stop()
 }
 
 // organizations records a pharmacy and a clinic and returns the clinic.
@@ -203,12 +240,13 @@ func (p *parts) organizations(ctx context.Context, publisher *streams.Publisher)
 	return last, nil
 }
 
-func backlog(ctx context.Context, publisher *streams.Publisher, clinic uuid.UUID, n int) error {
+// backlog publishes n prescriptions from number first on.
+func backlog(ctx context.Context, publisher *streams.Publisher, clinic uuid.UUID, first, n int) error {
 	var wg sync.WaitGroup
 	errs := make([]error, 64)
 	for w := range errs {
 		wg.Go(func() {
-			for i := w; i < n && errs[w] == nil; i += len(errs) {
+			for i := first + w; i < first+n && errs[w] == nil; i += len(errs) {
 				errs[w] = publisher.Publish(ctx, streams.Message{ID: clinic.String() + ".b" + strconv.Itoa(i),
 					Subject: streams.IntakeSubject(clinic.String(), streams.TypeMedicationRequest), Body: order("b", i)})
 			}
@@ -216,84 +254,4 @@ func backlog(ctx context.Context, publisher *streams.Publisher, clinic uuid.UUID
 	}
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-// copied are the tables that a prescription writes, each with its columns and how its rows belong to
-// an entry, so that a chunk holds whole prescriptions.
-func copied() []struct{ table, columns, from string } {
-	return []struct{ table, columns, from string }{
-		{"ledger", "idx, entry", "ledger t"},
-		{"record", "idx, seq, epoch, version, id, org, of, key_id, type, sealed", "record t"},
-		{"message", "org, hash, body, record, seq, answer", "message t JOIN record r ON r.id = t.record"},
-		{"prescription", "id, clinic, patient, record, status, pharmacy, holder, claim, fills_allowed, fills_done, identity, group_id, due_at, version, therapy, state",
-			"prescription t JOIN record r ON r.id = t.record"},
-		{"delivered", "pharmacy, prescription, identifier, local", "delivered t JOIN prescription p ON p.id = t.prescription JOIN record r ON r.id = p.record"},
-		{"effect", "number, kind, type, state, org, patient, record, prescription, claim, seq, idx, time, items, body", "effect t"},
-	}
-}
-
-// copyRows reads what the drain wrote and copies it into a fresh schema, 1000 entries a transaction.
-// Only the copying is timed.
-func copyRows(ctx context.Context, db databases, n int) (perSecond float64, err error) {
-	target, err := db.server.Create(ctx, "copy_reference")
-	if err != nil {
-		return 0, err
-	}
-	if err := postgres.Migrate(ctx, target); err != nil {
-		return 0, err
-	}
-	from, err := pgx.Connect(ctx, db.server.DSN("drain_records"))
-	if err != nil {
-		return 0, err
-	}
-	defer from.Close(ctx)
-	to, err := pgx.Connect(ctx, target)
-	if err != nil {
-		return 0, err
-	}
-	defer to.Close(ctx)
-	if _, err := to.Exec(ctx, `UPDATE head SET origin = $1, leaf = $1`, originOf("dosewire.example/log")); err != nil {
-		return 0, err
-	}
-	var took time.Duration
-	for first := 0; first < n+3; first += 1000 {
-		chunk := make([][][]any, len(copied()))
-		for i, t := range copied() {
-			if chunk[i], err = readChunk(ctx, from, t.columns, t.from, first); err != nil {
-				return 0, fmt.Errorf("%s: %w", t.table, err)
-			}
-		}
-		began := time.Now()
-		err := pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
-			for i, t := range copied() {
-				if _, err := tx.CopyFrom(ctx, pgx.Identifier{t.table}, strings.Split(t.columns, ", "), pgx.CopyFromRows(chunk[i])); err != nil {
-					return fmt.Errorf("%s: %w", t.table, err)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, err
-		}
-		took += time.Since(began)
-	}
-	return float64(n) / took.Seconds(), nil
-}
-
-func originOf(origin string) []byte {
-	h := ledger.Origin(origin)
-	return h[:]
-}
-
-func readChunk(ctx context.Context, c *pgx.Conn, columns, from string, first int) ([][]any, error) {
-	index := "t.idx"
-	if strings.Contains(from, "JOIN") {
-		index = "r.idx"
-	}
-	rows, err := c.Query(ctx, "SELECT t."+strings.ReplaceAll(columns, ", ", ", t.")+" FROM "+from+
-		" WHERE "+index+" >= $1 AND "+index+" < $2 ORDER BY "+index, first, first+1000)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]any, error) { return r.Values() })
 }

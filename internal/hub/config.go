@@ -11,6 +11,9 @@ const (
 	Cluster  = "cluster"  // NATS cluster, PostgreSQL, KMS
 )
 
+// DefaultMemoryLimit is that of Config.MemoryLimit, MiB.
+const DefaultMemoryLimit = 100
+
 // Config is everything that can be set. The zero value of a field means its default. Each field has
 // a key in the YAML file (in camelCase) and, where named, an environment variable, which wins.
 type Config struct {

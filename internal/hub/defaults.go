@@ -32,7 +32,7 @@ func (c Config) WithDefaults() Config {
 	set(&c.Grace.HTTP, 15*time.Second)
 	set(&c.Grace.Adapters, 10*time.Second)
 	set(&c.Grace.Recorder, 15*time.Second)
-	set(&c.MemoryLimit, 100)
+	set(&c.MemoryLimit, DefaultMemoryLimit)
 	return c
 }
 

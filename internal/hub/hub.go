@@ -98,7 +98,7 @@ func New(ctx context.Context, c Config, o Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	limitMemory(c.MemoryLimit)
+	LimitMemory(c.MemoryLimit)
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fault.New(fault.Unavailable, "hub: the data folder cannot be made").Wrap(err)
 	}
@@ -217,13 +217,20 @@ func logger(c Config, w io.Writer) *slog.Logger {
 // memory: below it the default of 100 only collects more often.
 const garbagePercent = 300
 
-// limitMemory keeps the collector ahead of small machines. It is soft: a burst may pass it.
-func limitMemory(mib int) {
+// LimitMemory keeps the collector ahead of small machines, until undo. It is soft: a burst may pass it. GOMEMLIMIT
+// and GOGC win; no limit below 1 MiB.
+func LimitMemory(mib int) (undo func()) {
 	if os.Getenv("GOMEMLIMIT") != "" || mib <= 0 {
-		return
+		return func() {}
 	}
-	debug.SetMemoryLimit(int64(mib) << 20)
+	limit, percent := debug.SetMemoryLimit(int64(mib)<<20), -1
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
+		percent = debug.SetGCPercent(garbagePercent)
+	}
+	return func() {
+		debug.SetMemoryLimit(limit)
+		if percent >= 0 {
+			debug.SetGCPercent(percent)
+		}
 	}
 }
