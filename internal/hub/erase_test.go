@@ -62,7 +62,11 @@ func serveAll(t *testing.T, c Config, log *diaryLog) *served {
 	}
 	s := &served{Hub: h, t: t, op: admin.NewClient(h.AdminSocket()), log: log, files: []string{c.Data}}
 	s.stop = func() error { cancel(); err := <-done; done <- err; return err }
-	t.Cleanup(func() { s.stop() })
+	t.Cleanup(func() {
+		if err := s.stop(); t.Failed() {
+			t.Logf("the hub ended: %v\n%s", err, log)
+		}
+	})
 	return s
 }
 
