@@ -24,7 +24,7 @@ func main() {
 	}
 	stores := flag.String("stores", "postgres,sqlite", "which `stores`, separated by commas")
 	seconds := flag.Int("seconds", 5, "how long each load runs")
-	backlog := flag.Int("backlog", 20000, "messages of the backlog that is drained")
+	backlog := flag.Int("backlog", 20000, "messages of each backlog that is drained")
 	loads := flag.String("loads", "1,16,256,paced,claims,large,drain", "which `loads`: requests in flight, paced, claims, large, drain")
 	against := flag.String("against", "", "compare with this dosewire `binary`, in turns, instead of with the references")
 	rounds := flag.Int("rounds", 9, "turns of each load with -against")
