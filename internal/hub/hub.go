@@ -159,7 +159,7 @@ func (h *Hub) stages() []stage {
 		{name: "broker", open: h.openBroker, run: h.watchBroker, close: h.closeBroker},
 		{name: "recorder", grace: g.Recorder, open: h.openRecorder, run: h.runRecorder},
 		{name: "caller", open: h.openCaller, close: h.closeCaller},
-		{name: "watch", run: h.runScrub},
+		{name: "watch", grace: scrubGrace, run: h.runScrub},
 		{name: "keys", run: h.watchKeys},
 		{name: "adapters", grace: g.Adapters, open: h.openAdapters, run: h.runAdapters},
 		{name: "admin", grace: g.HTTP, run: h.serveAdmin},

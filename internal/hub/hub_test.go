@@ -76,7 +76,11 @@ func start(t *testing.T, h *Hub, log *diaryLog) (stop func() error) {
 		t.Fatalf("the hub is not ready after 30 s\n%s", log)
 	}
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
-	t.Cleanup(func() { stop() })
+	t.Cleanup(func() {
+		if err := stop(); t.Failed() {
+			t.Logf("the hub ended: %v\n%s", err, log)
+		}
+	})
 	return stop
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/dosewire/dosewire/internal/fault"
 	"github.com/dosewire/dosewire/ledger"
@@ -11,6 +12,9 @@ import (
 	"github.com/dosewire/dosewire/ledger/scrub"
 	"github.com/dosewire/dosewire/streams"
 )
+
+// scrubGrace is how long the file that says how far it came may take to be written, on a disk that stalls.
+const scrubGrace = 5 * time.Second
 
 // openScrub compares the database with what this hub saw last, before anything is appended to it.
 func (h *Hub) openScrub(ctx context.Context) (err error) {

@@ -86,10 +86,8 @@ func (c Config) options(gate server.Authentication) (*server.Options, error) {
 	}, nil
 }
 
-// Times of Start and of the health watch.
+// Times of Start.
 const (
 	startWait  = 30 * time.Second
 	healthWait = 3 * time.Second
-	watchEvery = time.Second
-	watchFails = 3 // in a row: a stream that is being made is unhealthy for a moment
 )

@@ -8,7 +8,8 @@
 //   - Start returns when JetStream serves, or with the reason why not. Nothing in here ends the process
 //     or handles signals.
 //   - Health: Healthy asks the server; Failed gives the one error that only a restart mends. A stream
-//     that once failed to write stays frozen until then, even when the disk has room again.
+//     that once failed to write stays frozen until then, even when the disk has room again. A stream that
+//     is being made is given time: a slow disk ends nothing.
 //   - Close returns when everything is on disk and every goroutine has ended. It may be called twice.
 //   - Clients are let in by the Authenticator alone. The hub's own in-process connection uses a random
 //     secret that never leaves the process.

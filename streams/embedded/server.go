@@ -122,45 +122,6 @@ func (s *Server) Conn(opts ...nats.Option) (*nats.Conn, error) {
 // URL is where clients connect.
 func (s *Server) URL() string { return s.ns.ClientURL() }
 
-// Healthy is nil while JetStream can store and every stream and consumer is well. It asks the server
-// at each call: cheap, and never stale.
-func (s *Server) Healthy() error {
-	status := s.ns.Healthz(&server.HealthzOptions{})
-	if status == nil || status.StatusCode == 200 {
-		return nil
-	}
-	return ErrUnhealthy.Wrap(errors.New(status.Error))
-}
-
-// Failed gives one error when the server has been unhealthy for three seconds: exit, and let the
-// supervisor start the process again.
-func (s *Server) Failed() <-chan error { return s.failed }
-
-func (s *Server) watchHealth(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	fails := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		err := s.Healthy()
-		if fatal := s.log.fatal(); fatal != nil {
-			err, fails = ErrUnhealthy.Wrap(fatal), watchFails
-		}
-		if err == nil {
-			fails = 0
-			continue
-		}
-		if fails++; fails >= watchFails {
-			s.failed <- err // holds one, and this is the only one
-			return
-		}
-	}
-}
-
 // Close stops the server: clients are disconnected, everything is on disk when it returns.
 func (s *Server) Close() {
 	s.once.Do(func() {

@@ -258,6 +258,29 @@ func TestUnhealthy(t *testing.T) {
 	}
 }
 
+// A stream in the making is no reason to end, however slow the disk; one that stays half made is.
+func TestInTheMaking(t *testing.T) {
+	t.Parallel()
+	c := config(t.TempDir())
+	s := start(t, c)
+	open(t, s)
+	began := time.Now()
+	if err := os.Mkdir(filepath.Join(c.Dir, "jetstream", "$G", "streams", "SLOW"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(s.Healthy(), embedded.ErrUnhealthy) {
+		t.Error("healthy with a stream in the making: this test shows nothing")
+	}
+	select {
+	case err := <-s.Failed():
+		if took := time.Since(began); took < 20*time.Second {
+			t.Errorf("it ended after %v: %v", took, err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("a stream that stays half made was not noticed")
+	}
+}
+
 // Atomic batches are staged in memory, nothing of them stays there, and tidying up does no harm.
 func TestStaging(t *testing.T) {
 	if _, err := os.Stat("/dev/shm"); err != nil {
