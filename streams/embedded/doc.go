@@ -2,7 +2,8 @@
 //
 // Promises:
 //   - Durability: every message is synced to disk before it is acknowledged (SyncAlways). There is no
-//     switch to turn this off.
+//     switch to turn this off. What a kill left half made is put in order before the server looks at it: for a
+//     block that was begun and has no key yet it would remove the whole stream.
 //   - The store is encrypted with AES under the key given; its folder is 0700 and belongs to one
 //     process at a time (a file lock, released by the system when the process dies).
 //   - Start returns when JetStream serves, or with the reason why not. Nothing in here ends the process

@@ -2,30 +2,38 @@ package embedded
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
 
-// dropHalfMade removes the folders of streams whose making a kill cut short. The server writes a
+// dropHalfMade removes what a kill left half made: blocks, and folders of streams. The server writes a
 // stream's settings and their checksum last; without them it can never recover the stream, stays
 // unhealthy and would not let it be made again. A folder with a byte of messages is left alone: then
 // something was lost, and a person must look.
 func dropHalfMade(storeDir string, log *slog.Logger) error {
+	if err := dropTests(filepath.Join(storeDir, "jetstream")); err != nil {
+		return err
+	}
 	folder := filepath.Join(storeDir, "jetstream", "$G", "streams")
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fault.New(fault.Unavailable, "embedded: the store cannot be read").Wrap(err)
+		return unreadable(err)
 	}
 	for _, e := range entries {
 		dir := filepath.Join(folder, e.Name())
 		if finished(dir) || !empty(dir) {
+			if err := dropHalfMadeBlocks(filepath.Join(dir, "msgs"), log); err != nil {
+				return err
+			}
 			continue
 		}
 		log.Warn("embedded: a stream that was never finished is removed", "stream", e.Name())
@@ -34,6 +42,58 @@ func dropHalfMade(storeDir string, log *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+// dropTests removes the file by which the server tries at each start whether it can write. One that a kill left
+// behind counts as an account that cannot be resolved, at every start from then on.
+func dropTests(folder string) error {
+	tests, err := fs.Glob(os.DirFS(folder), "_test_*")
+	if err != nil {
+		return unreadable(err)
+	}
+	for _, name := range tests {
+		if err := os.Remove(filepath.Join(folder, name)); err != nil {
+			return fault.New(fault.Unavailable, "embedded: what a start left behind cannot be removed").Wrap(err)
+		}
+	}
+	return nil
+}
+
+// ErrKeyless: a block of messages has lost its key. The server would remove the whole stream for it, so it was not
+// started. Restore the store; or remove the stream's folder, and with it what was not recorded yet.
+var ErrKeyless = fault.New(fault.Tampered, "embedded: a block of messages has no key: restore the stream store, or remove the folder of the stream and lose what was not recorded yet")
+
+// dropHalfMadeBlocks removes the block that was begun when the process was killed: the server makes its file, and
+// then its key. It holds nothing yet, but for a block without a key the server removes the whole stream, with all
+// that was acknowledged.
+func dropHalfMadeBlocks(msgs string, log *slog.Logger) error {
+	blocks, err := os.ReadDir(msgs)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unreadable(err)
+	}
+	for _, b := range blocks {
+		number, block := strings.CutSuffix(b.Name(), ".blk")
+		if _, err := os.Stat(filepath.Join(msgs, number+".key")); !block || !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		info, err := b.Info()
+		if err != nil {
+			return unreadable(err)
+		}
+		stream := filepath.Base(filepath.Dir(msgs))
+		if info.Size() > 0 {
+			return ErrKeyless.Wrap(fmt.Errorf("%s of %s", b.Name(), stream))
+		}
+		log.Warn("embedded: a block that was never finished is removed", "stream", stream)
+		if err := os.Remove(filepath.Join(msgs, b.Name())); err != nil {
+			return fault.New(fault.Unavailable, "embedded: a half-made block cannot be removed").Wrap(err)
+		}
+	}
+	return nil
+}
+
+func unreadable(err error) error {
+	return fault.New(fault.Unavailable, "embedded: the store cannot be read").Wrap(err)
 }
 
 // finished: the stream was made, or this cannot be said.

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -281,6 +282,86 @@ func TestInTheMaking(t *testing.T) {
 	}
 }
 
+// A kill while a block is begun leaves a block without a byte and without its key. What was acknowledged in the
+// blocks before it is there all the same.
+func TestHalfMadeBlock(t *testing.T) {
+	for _, index := range []bool{false, true} { // the server's own index: written now and then, and at an orderly stop
+		t.Run(fmt.Sprintf("index %v", index), func(t *testing.T) {
+			c := config(t.TempDir())
+			s := start(t, c)
+			_, _, p := open(t, s)
+			const sent = 12 // MiB, in blocks of 8
+			for i := range sent {
+				if err := p.Publish(t.Context(), message(fmt.Sprint(i), strings.Repeat("x", 1<<20))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Close()
+			blocks := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Intake, "msgs")
+			if !index {
+				if err := os.Remove(filepath.Join(blocks, "index.db")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			whole, err := filepath.Glob(filepath.Join(blocks, "*.blk"))
+			if err != nil || len(whole) < 2 {
+				t.Fatalf("%d blocks: this test shows nothing: %v", len(whole), err)
+			}
+			half := filepath.Join(blocks, fmt.Sprint(len(whole)+9))
+			if err := errors.Join(os.WriteFile(half+".blk", nil, 0o600), os.WriteFile(half+".key.tmp", make([]byte, 64), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			_, js, _ := open(t, start(t, c))
+			if found := ids(t, js); len(found) != sent {
+				t.Errorf("%d of %d acknowledged messages are there", len(found), sent)
+			}
+		})
+	}
+}
+
+// A kill in the first moments of a start leaves the file by which the server tries whether it can write.
+func TestKilledWhileStarting(t *testing.T) {
+	c := config(t.TempDir())
+	start(t, c).Close()
+	if err := os.WriteFile(filepath.Join(c.Dir, "jetstream", "_test_4711"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c)
+}
+
+// A block with messages and without a key is for a person to look at: nothing is started, nothing removed.
+func TestKeyless(t *testing.T) {
+	c := config(t.TempDir())
+	s := start(t, c)
+	_, _, p := open(t, s)
+	if err := p.Publish(t.Context(), message("1", "x")); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	blocks := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Intake, "msgs")
+	keys, err := filepath.Glob(filepath.Join(blocks, "*.key"))
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("%d keys: %v", len(keys), err)
+	}
+	for _, k := range keys {
+		if err := os.Rename(k, k+".away"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := embedded.Start(t.Context(), c, slog.New(slog.DiscardHandler)); !errors.Is(err, embedded.ErrKeyless) || !strings.Contains(err.Error(), streams.Intake) {
+		t.Errorf("got %v", err)
+	}
+	for _, k := range keys {
+		if err := os.Rename(k+".away", k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, js, _ := open(t, start(t, c))
+	if found := ids(t, js); len(found) != 1 {
+		t.Errorf("%d of 1 acknowledged messages are there", len(found))
+	}
+}
+
 // Atomic batches are staged in memory, nothing of them stays there, and tidying up does no harm.
 func TestStaging(t *testing.T) {
 	if _, err := os.Stat("/dev/shm"); err != nil {
@@ -386,23 +467,33 @@ func publishForEver(dir string) {
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[string]bool{}
-	// The first kills come while the streams are being made.
-	for _, after := range []time.Duration{15, 25, 30, 35, 40, 45, 50, 60, 700, 600, 500} {
+	// The first kills come while the streams are being made, the others when so many are acknowledged.
+	for round, after := range []int{15, 25, 30, 35, 40, 45, 50, 60, 700, 600, 500} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childDir+"="+dir)
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, os.Stderr
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(after * time.Millisecond) // how long it may work before it is killed
+		lines := bufio.NewScanner(out)
+		if round < 8 {
+			time.Sleep(time.Duration(after) * time.Millisecond) // how long it may work before it is killed
+		} else {
+			for n := 0; n < after && lines.Scan(); n++ {
+				acknowledged[lines.Text()] = true
+			}
+		}
 		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait() // it was killed: that is its error
-		for _, id := range strings.Fields(out.String()) {
-			acknowledged[id] = true
+		for lines.Scan() {
+			acknowledged[lines.Text()] = true
 		}
+		_ = cmd.Wait() // it was killed: that is its error
 	}
 	_, js, _ := open(t, start(t, config(dir)))
 	found := ids(t, js)
@@ -412,7 +503,7 @@ func TestKill(t *testing.T) {
 			lost++
 		}
 	}
-	if lost > 0 || len(acknowledged) < 500 {
+	if lost > 0 || len(acknowledged) < 1800 {
 		t.Errorf("%d of %d acknowledged messages were lost", lost, len(acknowledged))
 	}
 	t.Logf("%d acknowledged, %d stored", len(acknowledged), len(found))
