@@ -176,6 +176,24 @@ func TestOfferLeavesTheStreamItsTurn(t *testing.T) {
 	}
 }
 
+// What is offered and what the stream has do not fill each other's room while there is little of both.
+func TestOfferBesideTheStream(t *testing.T) {
+	h := startHub(t)
+	r := reading(t, h, new(streams.Callers))
+	for i := range 10 {
+		if _, taken := r.Offer(intake("org.direct", make([]byte, 100_000))); !taken {
+			t.Fatalf("offer %d was not taken", i)
+		}
+	}
+	if err := h.publisher(t).Publish(t.Context(), intake("org.stored", make([]byte, 100_000))); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return r.Ready() == 11 })
+	if _, taken := r.Offer(intake("org.direct", make([]byte, 100_000))); !taken {
+		t.Error("nothing is taken behind one message of the stream")
+	}
+}
+
 // What a Reader took and did not answer may be recorded: when it cannot be stored either, nobody is told that
 // nothing was accepted.
 func TestCallThatWasTakenIsPending(t *testing.T) {
@@ -214,7 +232,7 @@ func TestCallTooLarge(t *testing.T) {
 func TestOfferWaitsForTheBacklog(t *testing.T) {
 	h := startHub(t)
 	const n = 40
-	fill(t, h, n, 200_000) // twice what a Reader holds
+	fill(t, h, n, 200_000) // more than what a Reader holds
 	time.Sleep(1200 * time.Millisecond)
 	r := reading(t, h, new(streams.Callers))
 	for i := range n {

@@ -10,16 +10,21 @@ import (
 )
 
 // Bounds of a Reader. Two pull requests may overlap, so at most 2*pullBytes are under way and
-// readAhead waits in memory, each plus one message: about 12 MiB with messages of 1 MiB.
+// readAhead waits in memory, each plus one message: about 8 MiB with messages of 1 MiB, 1 MiB with small ones.
+// More is of no use: whoever reads works in batches of a few hundred.
 const (
-	pullMessages = 1000
+	pullMessages = 256
 	pullBytes    = 3 << 20
-	readAhead    = 4 << 20
+	readAhead    = 512 << 10
 	pullExpires  = 30 * time.Second
 	heartbeat    = 2 * time.Second // a silent server is noticed after twice that
 
 	// gather is how long Batch waits for messages that the server has said are in the stream already.
 	gather = 2 * time.Millisecond
+
+	// What is offered directly is let in up to these.
+	offeredMessages = 1000
+	offeredBytes    = 4 << 20
 
 	// late is how long after a message of the stream one may be offered that overtakes those behind it.
 	late = time.Second
@@ -38,7 +43,8 @@ type Reader struct {
 
 	mu     sync.Mutex // guards what follows
 	ready  []Message
-	bytes  int
+	bytes  int    // in ready
+	pulled int    // of them, what came from the stream
 	behind uint64 // messages that the server had behind last
 	last   uint64
 	stored time.Time // when the server stored last; zero before the first
@@ -104,13 +110,13 @@ func (r *Reader) put(msg jetstream.Msg) error {
 	if seq <= r.last {
 		return ErrOrder
 	}
-	for len(r.ready) > 0 && r.bytes+size > readAhead && !r.closed {
+	for len(r.ready) > 0 && (r.pulled+size > readAhead || r.bytes+size > offeredBytes) && !r.closed {
 		r.waits = true
 		r.full.Wait()
 	}
 	r.waits = false
 	r.last, r.stored = seq, meta.Timestamp
-	r.bytes += size
+	r.bytes, r.pulled = r.bytes+size, r.pulled+size
 	r.behind = meta.NumPending
 	r.ready = append(r.ready, parts...)
 	r.tell()
@@ -126,7 +132,7 @@ func (r *Reader) Offer(m Message) (gone <-chan struct{}, taken bool) {
 	m.Direct, m.Time = true, time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	full := r.waits || r.bytes+len(m.Body) > readAhead || len(r.ready) >= pullMessages
+	full := r.waits || r.bytes+len(m.Body) > offeredBytes || len(r.ready) >= offeredMessages
 	behind := r.behind > 0 && m.Time.Sub(r.stored) > late
 	tooLarge := m.size() > MaxPayload // as it is for the stream, which says so
 	if full || behind || tooLarge || r.closed || r.err != nil {
@@ -240,6 +246,11 @@ func (r *Reader) take(maxMsgs, maxBytes int) ([]Message, error) {
 	// The rest moves to an array of its own, so that a caller who keeps a batch keeps no more than it.
 	r.ready = append([]Message(nil), r.ready[n:]...)
 	r.bytes -= size
+	for i := range batch {
+		if !batch[i].Direct {
+			r.pulled -= len(batch[i].Body)
+		}
+	}
 	r.full.Signal()
 	return batch, nil
 }

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dosewire/dosewire/internal/directory"
 	"github.com/dosewire/dosewire/internal/hub"
@@ -162,7 +164,9 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 		if err := backlog(ctx, publisher, clinic, turn*n, n); err != nil {
 			return err
 		}
-		settle()
+		if err := p.rest(ctx); err != nil {
+			return err
+		}
 		undo := hub.LimitMemory(limits[turn%len(limits)])
 		d, err := p.drained(ctx, n)
 		undo()
@@ -190,6 +194,29 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 		}
 		r.add(store, what, float64(drains*n)/took[i].Seconds(), "/s", reference)
 	}
+	return nil
+}
+
+// kept is how long the embedded server keeps in memory what was written last, and a little.
+const kept = 11 * time.Second
+
+// rest leaves what every backlog finds: it has waited, the deliveries of the one before were fetched, and the disk
+// has nothing left to do.
+func (p *parts) rest(ctx context.Context) error {
+	js, err := jetstream.New(p.nc)
+	if err != nil {
+		return err
+	}
+	deliveries, err := js.Stream(ctx, streams.Delivery)
+	if err != nil {
+		return err
+	}
+	if err := deliveries.Purge(ctx); err != nil {
+		return err
+	}
+	time.Sleep(kept)
+	settle()
+	runtime.GC()
 	return nil
 }
 

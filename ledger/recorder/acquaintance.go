@@ -26,7 +26,7 @@ type acquaintance struct {
 }
 
 // enough is how many patients are remembered at most; half of them are at least.
-const enough = 8 * aheadReady
+const enough = 8000
 
 // known returns what is remembered of a patient, nil = nothing.
 func (a *acquaintances) known(patient ledger.ID) *acquaintance {

@@ -17,11 +17,12 @@ type arrival struct {
 	late    uint64  // Recorder.late when that began
 }
 
-// Bounds of what is done ahead: at most 8 MiB of bodies beyond what the Reader holds.
+// Bounds of what is done ahead: at most 4 MiB of bodies beyond what the Reader holds. What is prepared takes several
+// times the memory of its body until it is committed, and more of it does not make a backlog drain faster.
 const (
-	aheadMessages = 256     // prepared at once
-	aheadReady    = 1000    // prepared and not taken
-	aheadBytes    = 4 << 20 // of both, each
+	aheadMessages = 128     // prepared at once
+	aheadReady    = 512     // prepared and not taken
+	aheadBytes    = 2 << 20 // of both, each
 )
 
 // intake works ahead of the decisions: while one batch commits, the next is read, decoded and validated,
