@@ -113,7 +113,7 @@ func openParts(ctx context.Context, store, dir string, db databases) (*parts, er
 
 // lead runs a recorder until the returned function is called.
 func (p *parts) lead(ctx context.Context) (stop func() error, err error) {
-	r, err := recorder.Open(ctx, recorder.Config{}, recorder.Deps{Store: p.store, Reader: p.store, Keys: p.keys, NATS: p.nc, Directory: p.dirs, Devices: p.store})
+	r, err := recorder.Open(ctx, recorder.Config{KeepBytes: hub.EmbeddedIntakeKept}, recorder.Deps{Store: p.store, Reader: p.store, Keys: p.keys, NATS: p.nc, Directory: p.dirs, Devices: p.store})
 	if err != nil {
 		return nil, err
 	}

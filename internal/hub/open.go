@@ -292,11 +292,14 @@ func startBroker(ctx context.Context, h *Hub) (broker, error) {
 	return broker{url: s.URL(), connect: s.Conn, healthy: s.Healthy, failed: s.Failed(), close: s.Close, near: true}, nil
 }
 
-// intakeKept is how much that was recorded stays in RX_INTAKE. The embedded server holds in memory what
-// it has written lately, so there it is little.
+// EmbeddedIntakeKept is how much that was recorded stays in RX_INTAKE beside an embedded server, bytes. That holds in
+// memory what it has written lately, so it is little.
+const EmbeddedIntakeKept = 2 << 20
+
+// intakeKept is how much that was recorded stays in RX_INTAKE.
 func (c Config) intakeKept() int64 {
 	if c.Mode == Embedded {
-		return 2 << 20
+		return EmbeddedIntakeKept
 	}
 	return c.streamSettings().IntakeBytes / 4
 }

@@ -27,7 +27,8 @@ type announcer struct {
 
 	wake chan struct{}
 
-	passed atomic.Int64 // bytes recorded since RX_INTAKE was last purged by size
+	// Bytes recorded since RX_INTAKE was last purged by size: what was written lately, and what had waited.
+	passed, waited atomic.Int64
 
 	mu        sync.Mutex
 	queue     []announcement // contiguous, first is next or later

@@ -255,11 +255,7 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 	r.leased(time.Time{})
 	r.deps.Directory.Apply(b.Organizations, b.Clients)
 	r.reply(ctx, units)
-	for _, u := range units {
-		if !u.message.Direct {
-			r.announcer.passed.Add(int64(len(u.body)))
-		}
-	}
+	r.announcer.pass(units)
 	r.announcer.committed(announcements(b.Effects, units), b.To)
 	return nil
 }

@@ -14,23 +14,55 @@ import (
 // many: what the server has written lately it also holds in memory.
 const intakeKept = 24 * time.Hour
 
+// What the server has written lately it holds in memory for so long. What has waited longer takes up disk alone, and
+// each purge reads and writes a block of messages anew, so more of that is recorded before one.
+const (
+	writtenLately = 10 * time.Second
+	waitedKept    = 32 << 20 // bytes
+)
+
+// pass counts what was recorded, toward the next purge by size.
+func (a *announcer) pass(units []*unit) {
+	now := time.Now()
+	for _, u := range units {
+		size := int64(len(u.body))
+		switch {
+		case u.message.Direct:
+		case now.Sub(u.message.Time) < writtenLately:
+			a.passed.Add(size)
+		default:
+			a.waited.Add(size)
+		}
+	}
+}
+
+// full says whether enough was recorded for a purge by size, and begins to count anew.
+func (a *announcer) full() bool {
+	keep := a.r.config.KeepBytes
+	if a.passed.Load() <= keep/2 && a.waited.Load() <= max(keep/2, waitedKept) {
+		return false
+	}
+	a.passed.Store(0)
+	a.waited.Store(0)
+	return true
+}
+
 // housekeep stores every second how far each organisation and the announcer have come, and purges what
-// RX_INTAKE need not keep: every minute by age, and by size as often as it has grown by half as much
-// as is kept.
+// RX_INTAKE need not keep: every minute by age, and by size when enough was recorded.
 func (a *announcer) housekeep(ctx context.Context) {
 	often, second, minute := time.NewTicker(100*time.Millisecond), time.NewTicker(time.Second), time.NewTicker(time.Minute)
 	defer often.Stop()
 	defer second.Stop()
 	defer minute.Stop()
-	keep := a.r.config.KeepBytes
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-often.C:
-			if a.passed.Load() > keep/2 {
-				a.passed.Store(0)
-				a.purge(ctx, func() (uint64, error) { return streams.SeqKeeping(ctx, a.r.js, streams.Intake, keep) })
+			if a.full() {
+				a.purge(ctx, func() (uint64, error) {
+					return streams.SeqKeeping(ctx, a.r.js, streams.Intake, a.r.config.KeepBytes)
+				})
 			}
 		case <-second.C:
 			a.store(ctx)

@@ -30,7 +30,8 @@ type Config struct {
 	Origin   string // C2SP log origin; "dosewire.example/log" for evaluation
 	MaxBatch int    // messages in one commit; 1000
 	MaxBytes int    // bytes of bodies in one commit; 8 MiB
-	// KeepBytes is how much of RX_INTAKE stays at most after it was recorded and announced; 256 MiB.
+	// KeepBytes is how much of RX_INTAKE stays at most after it was recorded and announced; 256 MiB. Of what had
+	// waited for more than 10 s 32 MiB may stay beside it.
 	KeepBytes int64
 	Log       *slog.Logger                      // discards when nil
 	Tracer    trace.Tracer                      // no spans when nil

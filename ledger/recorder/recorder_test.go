@@ -426,6 +426,43 @@ func TestIntakeIsKeptBySize(t *testing.T) {
 	h.verify()
 }
 
+// What had waited is not purged piece by piece while a backlog is recorded.
+func TestBacklogIsKept(t *testing.T) {
+	t.Parallel()
+	h := &hub{t: t, dir: t.TempDir()}
+	h.config.KeepBytes = 20_000
+	h.start()
+	t.Cleanup(h.close)
+	h.clinic = h.add("clinic", "Riverside", "1902847563")
+	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	h.stop()
+	h.must(<-h.done)
+	for i := range 60 {
+		h.publish(h.clinic, fmt.Sprint("m", i), order(fmt.Sprint("A-", i), oldBridgeNPI, "Amoxicillin"))
+	}
+	time.Sleep(10 * time.Second) // so long the server holds in memory what it has written
+	held := func() uint64 {
+		info, err := h.js.Stream(t.Context(), streams.Intake)
+		h.must(err)
+		return info.CachedInfo().State.Bytes
+	}
+	before := held()
+	h.lead()
+	h.ids(h.oldBridge, 60)
+	time.Sleep(500 * time.Millisecond) // it looks every 100 ms
+	if after := held(); before < 40_000 || after < before {
+		t.Errorf("RX_INTAKE held %d bytes that waited, and holds %d", before, after)
+	}
+	for i := range 20 {
+		h.send(h.clinic, fmt.Sprint("n", i), order(fmt.Sprint("B-", i), oldBridgeNPI, "Amoxicillin"))
+	}
+	for deadline := time.Now().Add(5 * time.Second); held() >= 40_000; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("RX_INTAKE holds %d bytes, want about 20000", held())
+		}
+	}
+}
+
 // A database that is an older copy than the stream allows is noticed before anything is decided.
 func TestOldCopyOfTheDatabase(t *testing.T) {
 	h := open(t)
