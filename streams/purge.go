@@ -17,6 +17,9 @@ func PurgeBefore(ctx context.Context, js jetstream.JetStream, stream string, seq
 	if err != nil {
 		return wrap(err, "purge %s", stream)
 	}
+	if s.CachedInfo().State.FirstSeq >= seq {
+		return nil // the server would begin a block for nothing
+	}
 	return wrap(s.Purge(ctx, jetstream.WithPurgeSequence(seq)), "purge %s", stream)
 }
 

@@ -52,6 +52,7 @@ type hub struct {
 	publisher *streams.Publisher
 	caller    *streams.Caller
 	callers   streams.Callers
+	streams   streams.Settings
 	recorder  *recorder.Recorder
 	stop      context.CancelFunc
 	done      chan error
@@ -181,7 +182,7 @@ func (h *hub) lead() {
 		reader = h.reads(reader)
 	}
 	r, err := recorder.Open(opening, h.config, recorder.Deps{Store: store, Reader: reader, Keys: h.keys, NATS: h.nc,
-		Directory: h.dirs, Devices: h.store, Callers: &h.callers})
+		Directory: h.dirs, Devices: h.store, Callers: &h.callers, Streams: h.streams})
 	h.must(err)
 	h.recorder, h.stop, h.done = r, stop, make(chan error, 1)
 	go func() { h.done <- r.Run(ctx) }()

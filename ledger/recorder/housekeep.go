@@ -18,7 +18,7 @@ const intakeKept = 24 * time.Hour
 // each purge reads and writes a block of messages anew, so more of that is recorded before one.
 const (
 	writtenLately = 10 * time.Second
-	waitedKept    = 32 << 20 // bytes
+	waitedKept    = 32 << 20 // bytes, or an eighth of what the stream may hold
 )
 
 // pass counts what was recorded, toward the next purge by size.
@@ -38,8 +38,11 @@ func (a *announcer) pass(units []*unit) {
 
 // full says whether enough was recorded for a purge by size, and begins to count anew.
 func (a *announcer) full() bool {
-	keep := a.r.config.KeepBytes
-	if a.passed.Load() <= keep/2 && a.waited.Load() <= max(keep/2, waitedKept) {
+	keep, waited := a.r.config.KeepBytes, int64(waitedKept)
+	if room := a.r.deps.Streams.IntakeBytes; room > 0 {
+		waited = min(waited, room/8)
+	}
+	if a.passed.Load() <= keep/2 && a.waited.Load() <= max(keep/2, waited) {
 		return false
 	}
 	a.passed.Store(0)
@@ -48,25 +51,27 @@ func (a *announcer) full() bool {
 }
 
 // housekeep stores every second how far each organisation and the announcer have come, and purges what
-// RX_INTAKE need not keep: every minute by age, and by size when enough was recorded.
+// RX_INTAKE need not keep: every minute by age and by size, and by size too when enough was recorded.
 func (a *announcer) housekeep(ctx context.Context) {
 	often, second, minute := time.NewTicker(100*time.Millisecond), time.NewTicker(time.Second), time.NewTicker(time.Minute)
 	defer often.Stop()
 	defer second.Stop()
 	defer minute.Stop()
+	bySize := func() (uint64, error) {
+		return streams.SeqKeeping(ctx, a.r.js, streams.Intake, a.r.config.KeepBytes)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-often.C:
 			if a.full() {
-				a.purge(ctx, func() (uint64, error) {
-					return streams.SeqKeeping(ctx, a.r.js, streams.Intake, a.r.config.KeepBytes)
-				})
+				a.purge(ctx, bySize)
 			}
 		case <-second.C:
 			a.store(ctx)
 		case <-minute.C:
+			a.purge(ctx, bySize) // what a purge cut short has left, and a recorder before this one
 			a.purge(ctx, func() (uint64, error) {
 				return streams.SeqBefore(ctx, a.r.js, streams.Intake, time.Now().Add(-intakeKept))
 			})

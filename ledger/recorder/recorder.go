@@ -31,7 +31,7 @@ type Config struct {
 	MaxBatch int    // messages in one commit; 1000
 	MaxBytes int    // bytes of bodies in one commit; 8 MiB
 	// KeepBytes is how much of RX_INTAKE stays at most after it was recorded and announced; 256 MiB. Of what had
-	// waited for more than 10 s 32 MiB may stay beside it.
+	// waited for more than 10 s 32 MiB may stay beside it for a minute.
 	KeepBytes int64
 	Log       *slog.Logger                      // discards when nil
 	Tracer    trace.Tracer                      // no spans when nil

@@ -463,6 +463,41 @@ func TestBacklogIsKept(t *testing.T) {
 	}
 }
 
+// A stream that was full of what waited has room again when that is recorded.
+func TestIntakeDoesNotStayFull(t *testing.T) {
+	t.Parallel()
+	h := &hub{t: t, dir: t.TempDir(), streams: streams.Settings{IntakeBytes: 120_000}}
+	h.config.KeepBytes = 20_000
+	h.start()
+	t.Cleanup(h.close)
+	h.clinic = h.add("clinic", "Riverside", "1902847563")
+	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	h.stop()
+	h.must(<-h.done)
+	publish := func(id string) error {
+		return h.publisher.Publish(t.Context(), streams.Message{ID: h.clinic.ID.String() + "." + id,
+			Subject: streams.IntakeSubject(h.clinic.ID.String(), streams.TypeMedicationRequest), Body: order(id, oldBridgeNPI, "Amoxicillin")})
+	}
+	sent := 0
+	for sent < 500 && publish(fmt.Sprint("m", sent)) == nil {
+		sent++
+	}
+	time.Sleep(10 * time.Second) // so long the server holds in memory what it has written
+	h.lead()
+	if sent == 500 || len(h.ids(h.oldBridge, sent)) != sent {
+		t.Fatalf("%d were taken: this test shows nothing", sent)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := publish("last")
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still refused: %v", err)
+		}
+	}
+}
+
 // A database that is an older copy than the stream allows is noticed before anything is decided.
 func TestOldCopyOfTheDatabase(t *testing.T) {
 	h := open(t)

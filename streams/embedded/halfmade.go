@@ -65,7 +65,8 @@ var ErrKeyless = fault.New(fault.Tampered, "embedded: a block of messages has no
 
 // dropHalfMadeBlocks removes the block that was begun when the process was killed: the server makes its file, and
 // then its key. It holds nothing yet, but for a block without a key the server removes the whole stream, with all
-// that was acknowledged.
+// that was acknowledged. A purge moves the key of the block with its tombstone before the block; that purge did not
+// happen then, and the server would remove the block too.
 func dropHalfMadeBlocks(msgs string, log *slog.Logger) error {
 	blocks, err := os.ReadDir(msgs)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -81,7 +82,7 @@ func dropHalfMadeBlocks(msgs string, log *slog.Logger) error {
 			return unreadable(err)
 		}
 		stream := filepath.Base(filepath.Dir(msgs))
-		if info.Size() > 0 {
+		if info.Size() > tombstone {
 			return ErrKeyless.Wrap(fmt.Errorf("%s of %s", b.Name(), stream))
 		}
 		log.Warn("embedded: a block that was never finished is removed", "stream", stream)
@@ -106,6 +107,10 @@ func finished(dir string) bool {
 	return true
 }
 
+// tombstone is the size of a record of the server's that says how far a stream has come, without a message, bytes:
+// it begins a stream with it that does not begin at 1, and what is left of one that is purged whole.
+const tombstone = 30
+
 // empty: no block of messages holds anything.
 func empty(dir string) bool {
 	blocks, err := os.ReadDir(filepath.Join(dir, "msgs"))
@@ -116,7 +121,7 @@ func empty(dir string) bool {
 		if filepath.Ext(b.Name()) != ".blk" {
 			continue
 		}
-		if info, err := b.Info(); err != nil || info.Size() > 0 {
+		if info, err := b.Info(); err != nil || info.Size() > tombstone {
 			return false
 		}
 	}

@@ -319,6 +319,66 @@ func TestHalfMadeBlock(t *testing.T) {
 	}
 }
 
+// folder is that of a stream.
+func folder(c embedded.Config, stream string) string {
+	return filepath.Join(c.Dir, "jetstream", "$G", "streams", stream)
+}
+
+// A kill in a purge of all that a stream holds, when the key of the new block was moved away and the block was not,
+// has purged nothing.
+func TestKilledInPurge(t *testing.T) {
+	c := config(t.TempDir())
+	s := start(t, c)
+	_, js, p := open(t, s)
+	if err := p.Publish(t.Context(), message("1", "x")); err != nil {
+		t.Fatal(err)
+	}
+	msgs, saved := filepath.Join(folder(c, streams.Intake), "msgs"), filepath.Join(t.TempDir(), "msgs")
+	if err := os.CopyFS(saved, os.DirFS(msgs)); err != nil {
+		t.Fatal(err)
+	}
+	if err := streams.PurgeBefore(t.Context(), js, streams.Intake, 2); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	keys, err := filepath.Glob(filepath.Join(msgs, "*.key"))
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("keys %v: %v", keys, err)
+	}
+	moved := filepath.Join(folder(c, streams.Intake), "__new_msgs__")
+	if err := errors.Join(os.Mkdir(moved, 0o700), os.Remove(filepath.Join(msgs, "index.db")),
+		os.Rename(keys[0], filepath.Join(moved, filepath.Base(keys[0]))), os.CopyFS(msgs, os.DirFS(saved))); err != nil {
+		t.Fatal(err)
+	}
+	_, js, _ = open(t, start(t, c))
+	if found := ids(t, js); len(found) != 1 {
+		t.Errorf("%d of 1 acknowledged messages are there", len(found))
+	}
+}
+
+// A kill while a stream is made that does not begin at 1, as RX_INTAKE after it was lost.
+func TestKilledWhileMakingAnew(t *testing.T) {
+	c := config(t.TempDir())
+	s := start(t, c)
+	nc, err := s.Conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := streams.Ensure(t.Context(), js, streams.Settings{Epoch: 1, FirstSeq: 100}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := errors.Join(os.Remove(filepath.Join(folder(c, streams.Intake), "meta.inf")), os.Remove(filepath.Join(folder(c, streams.Intake), "meta.sum"))); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c)
+}
+
 // A kill in the first moments of a start leaves the file by which the server tries whether it can write.
 func TestKilledWhileStarting(t *testing.T) {
 	c := config(t.TempDir())
