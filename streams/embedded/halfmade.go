@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/minio/highwayhash"
 
 	"github.com/dosewire/dosewire/internal/fault"
 )
@@ -31,7 +35,7 @@ func dropHalfMade(storeDir string, log *slog.Logger) error {
 	for _, e := range entries {
 		dir := filepath.Join(folder, e.Name())
 		if finished(dir) || !empty(dir) {
-			if err := dropHalfMadeBlocks(filepath.Join(dir, "msgs"), log); err != nil {
+			if err := errors.Join(sumAnew(dir), dropHalfMadeBlocks(filepath.Join(dir, "msgs"), log)); err != nil {
 				return err
 			}
 			continue
@@ -105,6 +109,48 @@ func finished(dir string) bool {
 		}
 	}
 	return true
+}
+
+// sumAnew writes the checksum of a stream's settings again if it is that of others: a change of settings writes them
+// and then the sum, and by a wrong sum the server would never know the stream again. Nothing is lost by it, because
+// the settings are sealed and judged by that.
+func sumAnew(dir string) error {
+	settings, err := os.ReadFile(filepath.Join(dir, "meta.inf"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return unreadable(err)
+	}
+	key := sha256.Sum256([]byte(filepath.Base(dir)))
+	h, err := highwayhash.New64(key[:])
+	if err != nil {
+		return fmt.Errorf("embedded: checksum: %w", err)
+	}
+	h.Write(settings)
+	sum, name := hex.EncodeToString(h.Sum(nil)), filepath.Join(dir, "meta.sum")
+	if old, err := os.ReadFile(name); err != nil || string(old) == sum {
+		return nil // without one it was never finished
+	}
+	if err := replace(name, sum); err != nil {
+		return fault.New(fault.Unavailable, "embedded: a checksum cannot be written").Wrap(err)
+	}
+	return nil
+}
+
+// replace is whole or has not happened.
+func replace(name, content string) error {
+	temp, err := os.OpenFile(name+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_SYNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := temp.WriteString(content); err != nil {
+		return errors.Join(err, temp.Close())
+	}
+	if err := temp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), name)
 }
 
 // tombstone is the size of a record of the server's that says how far a stream has come, without a message, bytes:

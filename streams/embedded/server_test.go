@@ -379,6 +379,44 @@ func TestKilledWhileMakingAnew(t *testing.T) {
 	start(t, c)
 }
 
+// A kill while the settings of a stream are changed, after they were written and before their checksum was.
+func TestKilledWhileChangingSettings(t *testing.T) {
+	c := config(t.TempDir())
+	s := start(t, c)
+	_, js, p := open(t, s)
+	if err := p.Publish(t.Context(), message("1", "x")); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(folder(c, streams.Intake), "meta.sum")
+	old, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := streams.Ensure(t.Context(), js, streams.Settings{Epoch: 1, IntakeBytes: 1 << 29}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	sum, err := os.ReadFile(name)
+	if err != nil || bytes.Equal(sum, old) {
+		t.Fatalf("the checksum did not change: this test shows nothing: %v", err)
+	}
+	if err := os.WriteFile(name, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, c)
+	nc, err := s.Conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	if found := ids(t, js); len(found) != 1 {
+		t.Errorf("%d of 1 acknowledged messages are there", len(found))
+	}
+}
+
 // A kill in the first moments of a start leaves the file by which the server tries whether it can write.
 func TestKilledWhileStarting(t *testing.T) {
 	c := config(t.TempDir())
