@@ -429,12 +429,7 @@ func TestIntakeIsKeptBySize(t *testing.T) {
 // What had waited is not purged piece by piece while a backlog is recorded.
 func TestBacklogIsKept(t *testing.T) {
 	t.Parallel()
-	h := &hub{t: t, dir: t.TempDir()}
-	h.config.KeepBytes = 20_000
-	h.start()
-	t.Cleanup(h.close)
-	h.clinic = h.add("clinic", "Riverside", "1902847563")
-	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	h := open(t, func(h *hub) { h.config.KeepBytes = 20_000 })
 	h.stop()
 	h.must(<-h.done)
 	for i := range 60 {
@@ -466,12 +461,7 @@ func TestBacklogIsKept(t *testing.T) {
 // A stream that was full of what waited has room again when that is recorded.
 func TestIntakeDoesNotStayFull(t *testing.T) {
 	t.Parallel()
-	h := &hub{t: t, dir: t.TempDir(), streams: streams.Settings{IntakeBytes: 120_000}}
-	h.config.KeepBytes = 20_000
-	h.start()
-	t.Cleanup(h.close)
-	h.clinic = h.add("clinic", "Riverside", "1902847563")
-	h.oldBridge = h.add("pharmacy", "Old Bridge", oldBridgeNPI)
+	h := open(t, func(h *hub) { h.config.KeepBytes, h.streams.IntakeBytes = 20_000, 120_000 })
 	h.stop()
 	h.must(<-h.done)
 	publish := func(id string) error {

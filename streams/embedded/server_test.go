@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,6 +50,11 @@ func start(t *testing.T, c embedded.Config) *embedded.Server {
 // open is the hub's connection, with the streams made.
 func open(t *testing.T, s *embedded.Server) (*nats.Conn, jetstream.JetStream, *streams.Publisher) {
 	t.Helper()
+	return openWith(t, s, streams.Settings{Epoch: 1})
+}
+
+func openWith(t *testing.T, s *embedded.Server, settings streams.Settings) (*nats.Conn, jetstream.JetStream, *streams.Publisher) {
+	t.Helper()
 	nc, err := s.Conn()
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +64,7 @@ func open(t *testing.T, s *embedded.Server) (*nats.Conn, jetstream.JetStream, *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := streams.Ensure(t.Context(), js, streams.Settings{Epoch: 1}); err != nil {
+	if err := streams.Ensure(t.Context(), js, settings); err != nil {
 		t.Fatal(err)
 	}
 	p, err := streams.NewPublisher(nc)
@@ -66,6 +72,11 @@ func open(t *testing.T, s *embedded.Server) (*nats.Conn, jetstream.JetStream, *s
 		t.Fatal(err)
 	}
 	return nc, js, p
+}
+
+// folder is that of a stream.
+func folder(c embedded.Config, stream string) string {
+	return filepath.Join(c.Dir, "jetstream", "$G", "streams", stream)
 }
 
 func message(id, body string) streams.Message {
@@ -238,7 +249,7 @@ func TestUnhealthy(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Permissions do not stop root, so a file stands where the next block of messages would be made.
-	blocks := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Intake, "msgs")
+	blocks := filepath.Join(folder(c, streams.Intake), "msgs")
 	if err := errors.Join(os.Rename(blocks, blocks+".away"), os.WriteFile(blocks, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +277,7 @@ func TestInTheMaking(t *testing.T) {
 	s := start(t, c)
 	open(t, s)
 	began := time.Now()
-	if err := os.Mkdir(filepath.Join(c.Dir, "jetstream", "$G", "streams", "SLOW"), 0o700); err != nil {
+	if err := os.Mkdir(folder(c, "SLOW"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if !errors.Is(s.Healthy(), embedded.ErrUnhealthy) {
@@ -297,7 +308,7 @@ func TestHalfMadeBlock(t *testing.T) {
 				}
 			}
 			s.Close()
-			blocks := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Intake, "msgs")
+			blocks := filepath.Join(folder(c, streams.Intake), "msgs")
 			if !index {
 				if err := os.Remove(filepath.Join(blocks, "index.db")); err != nil {
 					t.Fatal(err)
@@ -317,11 +328,6 @@ func TestHalfMadeBlock(t *testing.T) {
 			}
 		})
 	}
-}
-
-// folder is that of a stream.
-func folder(c embedded.Config, stream string) string {
-	return filepath.Join(c.Dir, "jetstream", "$G", "streams", stream)
 }
 
 // A kill in a purge of all that a stream holds, when the key of the new block was moved away and the block was not,
@@ -356,27 +362,36 @@ func TestKilledInPurge(t *testing.T) {
 	}
 }
 
+// A purge of what is purged already begins no block.
+func TestPurgeOfNothing(t *testing.T) {
+	c := config(t.TempDir())
+	_, js, p := open(t, start(t, c))
+	if err := p.Publish(t.Context(), message("1", "x")); err != nil {
+		t.Fatal(err)
+	}
+	var before []string
+	for round := range 3 {
+		if err := streams.PurgeBefore(t.Context(), js, streams.Intake, 2); err != nil {
+			t.Fatal(err)
+		}
+		blocks, err := filepath.Glob(filepath.Join(folder(c, streams.Intake), "msgs", "*.blk"))
+		if err != nil || len(blocks) != 1 || round > 0 && !slices.Equal(blocks, before) {
+			t.Errorf("round %d: %v after %v: %v", round, blocks, before, err)
+		}
+		before = blocks
+	}
+}
+
 // A kill while a stream is made that does not begin at 1, as RX_INTAKE after it was lost.
 func TestKilledWhileMakingAnew(t *testing.T) {
 	c := config(t.TempDir())
-	s := start(t, c)
-	nc, err := s.Conn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := streams.Ensure(t.Context(), js, streams.Settings{Epoch: 1, FirstSeq: 100}); err != nil {
-		t.Fatal(err)
-	}
+	s, anew := start(t, c), streams.Settings{Epoch: 1, FirstSeq: 100}
+	openWith(t, s, anew)
 	s.Close()
 	if err := errors.Join(os.Remove(filepath.Join(folder(c, streams.Intake), "meta.inf")), os.Remove(filepath.Join(folder(c, streams.Intake), "meta.sum"))); err != nil {
 		t.Fatal(err)
 	}
-	start(t, c)
+	openWith(t, start(t, c), anew)
 }
 
 // A kill while the settings of a stream are changed, after they were written and before their checksum was.
@@ -403,15 +418,7 @@ func TestKilledWhileChangingSettings(t *testing.T) {
 	if err := os.WriteFile(name, old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = start(t, c)
-	nc, err := s.Conn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	if js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
+	_, js, _ = open(t, start(t, c))
 	if found := ids(t, js); len(found) != 1 {
 		t.Errorf("%d of 1 acknowledged messages are there", len(found))
 	}
@@ -436,7 +443,7 @@ func TestKeyless(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	blocks := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Intake, "msgs")
+	blocks := filepath.Join(folder(c, streams.Intake), "msgs")
 	keys, err := filepath.Glob(filepath.Join(blocks, "*.key"))
 	if err != nil || len(keys) == 0 {
 		t.Fatalf("%d keys: %v", len(keys), err)
@@ -469,7 +476,7 @@ func TestStaging(t *testing.T) {
 	c := config(t.TempDir())
 	s := start(t, c)
 	_, js, _ := open(t, s)
-	link := filepath.Join(c.Dir, "jetstream", "$G", "streams", streams.Delivery, "batches")
+	link := filepath.Join(folder(c, streams.Delivery), "batches")
 	linked := func() string {
 		for range 1000 {
 			if to, err := os.Readlink(link); err == nil {
