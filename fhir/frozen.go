@@ -25,6 +25,7 @@ type freezer struct {
 	scope   *scope
 	digests map[uint32]digest // of referenced resources, so that each is read once
 	members []memberNamed     // those of the objects that are being written, the innermost last
+	room    []byte            // for what the next resource is; nil while one is being read
 }
 
 type memberNamed struct {
@@ -67,7 +68,11 @@ func (f *freezer) identity(t target) digest {
 		return d
 	}
 	f.digests[t.at] = digest{} // a circle of references ends here
-	w := canonical{f, t.home, append(make([]byte, 0, identityRoom), t.typ()...)}
+	room := f.room
+	if f.room = nil; room == nil {
+		room = make([]byte, 0, identityRoom)
+	}
+	w := canonical{f, t.home, append(room, t.typ()...)}
 	ids := identifiers(t.member("identifier"))
 	switch content := t.typ() == "Medication" || t.typ() == "Substance"; {
 	case !content && len(ids) > 0:
@@ -89,7 +94,7 @@ func (f *freezer) identity(t target) digest {
 		})
 	}
 	d := digest(sha256.Sum256(w.out))
-	f.digests[t.at] = d
+	f.digests[t.at], f.room = d, w.out[:0]
 	return d
 }
 

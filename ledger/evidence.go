@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 )
@@ -36,12 +35,11 @@ func SealWith(key PatientKey, r *Record, plaintext, evidence []byte) (commitment
 	if len(evidence) > maxEvidence {
 		return Hash{}, errHeader
 	}
-	opened := make([]byte, OpeningSize, OpeningSize+evidenceLength+len(evidence)+len(plaintext))
-	rand.Read(opened) // never fails: crypto/rand ends the program instead
-	opening := openingOf(opened, evidence)
-	opened = binary.BigEndian.AppendUint32(opened, uint32(len(evidence)))
-	opened = append(append(opened, evidence...), plaintext...)
-	if err := r.seal(key, sealedEvidenceVersion, opened); err != nil {
+	b := newOpening(evidenceLength + len(evidence) + len(plaintext))
+	opening := openingOf(b[sealedPrefix:], evidence)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(evidence)))
+	b = append(append(b, evidence...), plaintext...)
+	if err := r.seal(key, sealedEvidenceVersion, b); err != nil {
 		return Hash{}, err
 	}
 	return commit(opening, plaintext), nil

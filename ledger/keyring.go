@@ -100,11 +100,11 @@ func (k *Keyring) Index(org ID, parts ...string) Key {
 	return Key{Org: org, Hash: sum}
 }
 
-// Fingerprint is HMAC-SHA-256(index key, body), for "same id, other bytes".
-func (k *Keyring) Fingerprint(body []byte) Hash {
+// Fingerprint is HMAC-SHA-256(index key, the parts one behind the other), for "same id, other bytes".
+func (k *Keyring) Fingerprint(parts ...[]byte) Hash {
 	m := k.macs.Get().(*mac)
 	defer k.macs.Put(m)
-	return m.of(body)
+	return m.of(parts...)
 }
 
 // mac is one HMAC-SHA-256 under the index key, with room for the text of an identifier.
@@ -114,9 +114,11 @@ type mac struct {
 	sum  Hash // here, because what is handed to an interface escapes
 }
 
-func (m *mac) of(text []byte) Hash {
+func (m *mac) of(parts ...[]byte) Hash {
 	m.hash.Reset()
-	m.hash.Write(text)
+	for _, p := range parts {
+		m.hash.Write(p)
+	}
 	m.hash.Sum(m.sum[:0])
 	return m.sum
 }

@@ -71,17 +71,23 @@ func (r Record) Digest() Hash {
 // where the record key is HKDF-SHA-256(patient key, no salt, "dosewire/record/v1" ‖ record id).
 // A key that is not r's, or a type longer than 32 bytes, is a mistake of the caller (fault.Internal).
 func Seal(key PatientKey, r *Record, plaintext []byte) (commitment Hash, err error) {
-	opened := make([]byte, OpeningSize+len(plaintext))
-	rand.Read(opened[:OpeningSize]) // never fails: crypto/rand ends the program instead
-	copy(opened[OpeningSize:], plaintext)
-	if err := r.seal(key, sealedVersion, opened); err != nil {
+	b := append(newOpening(len(plaintext)), plaintext...)
+	commitment = sha256.Sum256(b[sealedPrefix:])
+	if err := r.seal(key, sealedVersion, b); err != nil {
 		return Hash{}, err
 	}
-	return sha256.Sum256(opened), nil
+	return commitment, nil
 }
 
-// seal encrypts what is opened by a version's reader.
-func (r *Record) seal(key PatientKey, version byte, opened []byte) error {
+// newOpening is a secret behind the place of a version, with the capacity for n bytes more and for what sealing adds.
+func newOpening(n int) []byte {
+	b := make([]byte, sealedPrefix+OpeningSize, SealedOverhead+n)
+	rand.Read(b[sealedPrefix:]) // never fails: crypto/rand ends the program instead
+	return b
+}
+
+// seal encrypts what is opened by a version's reader. It takes b, made with newOpening, for r.Sealed.
+func (r *Record) seal(key PatientKey, version byte, b []byte) error {
 	if r.KeyID != key.KeyID {
 		return errWrongKey
 	}
@@ -92,9 +98,8 @@ func (r *Record) seal(key PatientKey, version byte, opened []byte) error {
 	if err != nil {
 		return err
 	}
-	sealed := make([]byte, sealedPrefix, sealedPrefix+aead.Overhead()+len(opened))
-	sealed[0] = version
-	r.Sealed = aead.Seal(sealed, nil, opened, r.Header())
+	b[0] = version
+	r.Sealed = aead.Seal(b[:sealedPrefix], nil, b[sealedPrefix:], r.Header())
 	return nil
 }
 

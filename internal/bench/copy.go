@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +38,34 @@ type copying struct {
 	next     uint64 // first entry that is not copied
 }
 
-func openCopy(ctx context.Context, db databases) (*copying, error) {
+// copies is the child: it copies what is new whenever it reads a line, and prints how long that took, nanoseconds.
+func copies(ctx context.Context, from, to string) error {
+	c, err := openCopy(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	defer c.close(ctx)
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		took, err := c.rows(ctx)
+		if err != nil {
+			return fmt.Errorf("COPY: %w", err)
+		}
+		fmt.Println(took.Nanoseconds())
+	}
+	return lines.Err()
+}
+
+// copier is that child, seen from outside. It is a process of its own, because what it reads and writes would be
+// garbage in the memory of the hub that is measured.
+type copier struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startCopies copies from the database of a drain into a fresh one.
+func startCopies(ctx context.Context, db databases) (*copier, error) {
 	target, err := db.server.Create(ctx, "copy_reference")
 	if err != nil {
 		return nil, err
@@ -41,7 +73,43 @@ func openCopy(ctx context.Context, db databases) (*copying, error) {
 	if err := postgres.Migrate(ctx, target); err != nil {
 		return nil, err
 	}
-	from, err := pgx.Connect(ctx, db.server.DSN("drain_records"))
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := &copier{cmd: exec.CommandContext(ctx, self, "copy", db.server.DSN("drain_records"), target)}
+	c.cmd.Stderr = os.Stderr
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.out = bufio.NewReader(out)
+	return c, c.cmd.Start()
+}
+
+// rows is how long copying what is new took.
+func (c *copier) rows() (took time.Duration, err error) {
+	if _, err := fmt.Fprintln(c.in); err != nil {
+		return 0, err
+	}
+	line, err := c.out.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	ns, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	return time.Duration(ns), err
+}
+
+func (c *copier) close() {
+	_ = c.in.Close()
+	_ = c.cmd.Wait()
+}
+
+func openCopy(ctx context.Context, source, target string) (*copying, error) {
+	from, err := pgx.Connect(ctx, source)
 	if err != nil {
 		return nil, err
 	}

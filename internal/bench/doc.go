@@ -16,6 +16,6 @@
 // percentile stands there twice: of all requests, and of those during which no sync of 8 kB took more than 10 ms.
 //
 // The hub runs as a process of its own, with validation, sealing, ledger and announcing on, so that
-// its resident memory can be read; so does the bare handler. All traffic is on loopback and every
+// its resident memory can be read; so does the bare handler, and COPY. All traffic is on loopback and every
 // loop is bounded.
 package main

@@ -150,12 +150,12 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 	if err := stop(); err != nil {
 		return err
 	}
-	var target *copying
+	var target *copier
 	if store == "postgres" {
-		if target, err = openCopy(ctx, db); err != nil {
+		if target, err = startCopies(ctx, db); err != nil {
 			return fmt.Errorf("COPY: %w", err)
 		}
-		defer target.close(ctx)
+		defer target.close()
 	}
 	limits := []int{0, hub.DefaultMemoryLimit} // MiB
 	took := make([]time.Duration, len(limits))
@@ -178,7 +178,7 @@ func drain(ctx context.Context, r *report, store, dir string, db databases, n in
 			continue
 		}
 		settle()
-		if d, err = target.rows(ctx); err != nil {
+		if d, err = target.rows(); err != nil {
 			return fmt.Errorf("COPY: %w", err)
 		}
 		copied += d

@@ -22,6 +22,10 @@ func main() {
 		exit(bare(context.Background(), os.Args[2], os.Args[3]))
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == "copy" {
+		exit(copies(context.Background(), os.Args[2], os.Args[3]))
+		return
+	}
 	stores := flag.String("stores", "postgres,sqlite", "which `stores`, separated by commas")
 	seconds := flag.Int("seconds", 5, "how long each load runs")
 	backlog := flag.Int("backlog", 20000, "messages of each backlog that is drained")

@@ -12,7 +12,7 @@ const (
 )
 
 // DefaultMemoryLimit is that of Config.MemoryLimit, MiB.
-const DefaultMemoryLimit = 100
+const DefaultMemoryLimit = 110
 
 // Config is everything that can be set. The zero value of a field means its default. Each field has
 // a key in the YAML file (in camelCase) and, where named, an environment variable, which wins.
@@ -41,7 +41,7 @@ type Config struct {
 	Telemetry     Telemetry     `yaml:"telemetry"`
 	Grace         Grace         `yaml:"grace"`
 
-	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 100; -1 means
+	// MemoryLimit is the soft limit of the Go runtime, MiB; GOMEMLIMIT wins. Defaults to 110; -1 means
 	// none. Below a limit garbage is collected a third as often as the runtime would; GOGC wins.
 	MemoryLimit int `yaml:"memoryLimit" env:"DOSEWIRE_MEMORY_LIMIT"`
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,6 +141,11 @@ func (h *Hub) release() (err error) {
 // recorder that halted is of kind Tampered: restarting will not help it.
 func (h *Hub) Run(ctx context.Context) error {
 	err := runStages(ctx, h.log, h.stages(), func() {
+		if h.config.MemoryLimit > 0 {
+			if err := shed(); err != nil {
+				h.log.DebugContext(ctx, "the pages of the program that only the start needed stay in memory", slog.Any("error", err))
+			}
+		}
 		close(h.ready)
 		h.log.InfoContext(ctx, "ready", slog.String("url", h.URL()), slog.String("nats", h.NATSURL()), slog.String("mode", h.config.Mode))
 	})
@@ -211,26 +215,4 @@ func logger(c Config, w io.Writer) *slog.Logger {
 	}
 	level, _ := logLevel(c.Telemetry.Level) // validated
 	return telemetry.NewLogger(w, telemetry.LogOptions{JSON: c.Telemetry.Log == "json", Level: level})
-}
-
-// garbagePercent is how much may be allocated between two collections, of what is in use. The limit is the bound of
-// memory: below it the default of 100 only collects more often.
-const garbagePercent = 300
-
-// LimitMemory keeps the collector ahead of small machines, until undo. It is soft: a burst may pass it. GOMEMLIMIT
-// and GOGC win; no limit below 1 MiB.
-func LimitMemory(mib int) (undo func()) {
-	if os.Getenv("GOMEMLIMIT") != "" || mib <= 0 {
-		return func() {}
-	}
-	limit, percent := debug.SetMemoryLimit(int64(mib)<<20), -1
-	if os.Getenv("GOGC") == "" {
-		percent = debug.SetGCPercent(garbagePercent)
-	}
-	return func() {
-		debug.SetMemoryLimit(limit)
-		if percent >= 0 {
-			debug.SetGCPercent(percent)
-		}
-	}
 }

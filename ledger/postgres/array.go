@@ -6,10 +6,6 @@ import (
 	"github.com/dosewire/dosewire/ledger"
 )
 
-// The parameters of an UNNEST statement are columns: one array for each, in PostgreSQL's binary form
-// (src/backend/utils/adt/arrayfuncs.c, array_recv), written straight from the rows into one piece of
-// memory of the right size. Bodies are most of what a commit sends, so they are copied once.
-
 // Object ids of the element types (pg_type.dat).
 const (
 	oidInt4  = 23
@@ -21,140 +17,137 @@ const (
 
 const arrayHeader = 20 // dimensions, has NULLs, element type, length, lower bound
 
-func array(oid uint32, elements, bytes int) []byte {
-	b := make([]byte, 0, arrayHeader+4*elements+bytes)
-	b = binary.BigEndian.AppendUint32(b, 1)
-	b = binary.BigEndian.AppendUint32(b, 1) // there may be NULLs
-	b = binary.BigEndian.AppendUint32(b, oid)
-	b = binary.BigEndian.AppendUint32(b, uint32(elements))
-	return binary.BigEndian.AppendUint32(b, 1)
+// array is one column of some rows, in PostgreSQL's binary form: whole it is the parameter of an UNNEST statement, and
+// COPY takes it element by element. It is written straight from the rows, which must not change until then, into
+// memory of the right size: bodies are most of what a commit sends, so they are copied once.
+type array struct {
+	oid     uint32                       // of the elements
+	rows    int                          // how many elements
+	size    int                          // of an element, bytes; 0 = of its own each, see length
+	length  func(i int) int              // of element i, bytes; nil with a size
+	element func(b []byte, i int) []byte // appends element i behind its length; minus one alone is NULL
 }
 
-// elements is how many an array has.
-func elements(array []byte) uint32 { return binary.BigEndian.Uint32(array[12:]) }
+// whole is a as one parameter (src/backend/utils/adt/arrayfuncs.c, array_recv).
+func (a array) whole() []byte {
+	size := a.rows * a.size
+	if a.length != nil {
+		for i := range a.rows {
+			size += a.length(i)
+		}
+	}
+	b := make([]byte, 0, arrayHeader+4*a.rows+size)
+	b = binary.BigEndian.AppendUint32(b, 1)
+	b = binary.BigEndian.AppendUint32(b, 1) // there may be NULLs
+	b = binary.BigEndian.AppendUint32(b, a.oid)
+	b = binary.BigEndian.AppendUint32(b, uint32(a.rows))
+	b = binary.BigEndian.AppendUint32(b, 1)
+	for i := range a.rows {
+		b = a.element(b, i)
+	}
+	return b
+}
 
-// only is the one element of an array; nil is NULL.
-func only(array []byte) []byte {
-	if binary.BigEndian.Uint32(array[arrayHeader:]) == null {
+// only is the one element of a; nil is NULL.
+func (a array) only() []byte {
+	e := a.element(nil, 0)
+	if binary.BigEndian.Uint32(e) == null {
 		return nil
 	}
-	return array[arrayHeader+4:]
+	return e[4:]
 }
 
 // null is the length of a NULL.
 const null = ^uint32(0)
 
-// bigints is a bigint[] that is never NULL.
-func bigints[R any](rows []R, value func(*R) uint64) []byte {
-	b := array(oidInt8, len(rows), 8*len(rows))
-	for i := range rows {
-		b = binary.BigEndian.AppendUint32(b, 8)
-		b = binary.BigEndian.AppendUint64(b, value(&rows[i]))
-	}
-	return b
-}
+func appendNull(b []byte) []byte { return binary.BigEndian.AppendUint32(b, null) }
 
-// maybeBigints is a bigint[]; value says whether there is one.
-func maybeBigints[R any](rows []R, value func(*R) (n uint64, ok bool)) []byte {
-	b := array(oidInt8, len(rows), 8*len(rows))
-	for i := range rows {
-		n, ok := value(&rows[i])
-		if !ok {
-			b = binary.BigEndian.AppendUint32(b, null)
-			continue
-		}
-		b = binary.BigEndian.AppendUint32(b, 8)
-		b = binary.BigEndian.AppendUint64(b, n)
-	}
-	return b
-}
-
-// ints is an int[] that is never NULL.
-func ints[R any](rows []R, value func(*R) int) []byte {
-	b := array(oidInt4, len(rows), 4*len(rows))
-	for i := range rows {
-		b = binary.BigEndian.AppendUint32(b, 4)
-		b = binary.BigEndian.AppendUint32(b, uint32(value(&rows[i])))
-	}
-	return b
-}
-
-// ids is a uuid[] that is never NULL.
-func ids[R any](rows []R, value func(*R) *ledger.ID) []byte {
-	b := array(oidUUID, len(rows), 16*len(rows))
-	for i := range rows {
-		b = binary.BigEndian.AppendUint32(b, 16)
-		b = append(b, value(&rows[i])[:]...)
-	}
-	return b
-}
-
-// maybeIDs is a uuid[] in which the zero id is NULL.
-func maybeIDs[R any](rows []R, value func(*R) *ledger.ID) []byte {
-	b := array(oidUUID, len(rows), 16*len(rows))
-	for i := range rows {
-		v := value(&rows[i])
-		if *v == (ledger.ID{}) {
-			b = binary.BigEndian.AppendUint32(b, null)
-			continue
-		}
-		b = binary.BigEndian.AppendUint32(b, 16)
-		b = append(b, v[:]...)
-	}
-	return b
-}
-
-// blobs is a bytea[] in which nil is empty.
-func blobs[R any](rows []R, value func(*R) []byte) []byte {
-	return maybeBlobs(rows, func(r *R) []byte { return blob(value(r)) })
-}
-
-// maybeBlobs is a bytea[] in which nil is NULL.
-func maybeBlobs[R any](rows []R, value func(*R) []byte) []byte {
-	size := 0
-	for i := range rows {
-		size += len(value(&rows[i]))
-	}
-	b := array(oidBytea, len(rows), size)
-	for i := range rows {
-		b = appendElement(b, value(&rows[i]))
-	}
-	return b
-}
-
+// appendElement appends v; nil is NULL.
 func appendElement(b, v []byte) []byte {
 	if v == nil {
-		return binary.BigEndian.AppendUint32(b, null)
+		return appendNull(b)
 	}
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
 }
 
-// texts is a text[] that is never NULL.
-func texts[R any](rows []R, value func(*R) string) []byte {
-	size := 0
-	for i := range rows {
-		size += len(value(&rows[i]))
-	}
-	b := array(oidText, len(rows), size)
-	for i := range rows {
-		v := value(&rows[i])
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
-	}
-	return b
+func appendBigint(b []byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, 8), n)
 }
 
-// lists is a text[] of JSON arrays; NULL for nil.
-func lists[R, V any](rows []R, value func(*R) []V) []byte {
-	b := array(oidText, len(rows), 8*len(rows))
-	for i := range rows {
+// bigints is a bigint[] that is never NULL.
+func bigints[R any](rows []R, value func(*R) uint64) array {
+	return array{oid: oidInt8, rows: len(rows), size: 8, element: func(b []byte, i int) []byte {
+		return appendBigint(b, value(&rows[i]))
+	}}
+}
+
+// maybeBigints is a bigint[]; value says whether there is one.
+func maybeBigints[R any](rows []R, value func(*R) (n uint64, ok bool)) array {
+	return array{oid: oidInt8, rows: len(rows), size: 8, element: func(b []byte, i int) []byte {
+		n, ok := value(&rows[i])
+		if !ok {
+			return appendNull(b)
+		}
+		return appendBigint(b, n)
+	}}
+}
+
+// ints is an int[] that is never NULL.
+func ints[R any](rows []R, value func(*R) int) array {
+	return array{oid: oidInt4, rows: len(rows), size: 4, element: func(b []byte, i int) []byte {
+		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, 4), uint32(value(&rows[i])))
+	}}
+}
+
+// ids is a uuid[] that is never NULL.
+func ids[R any](rows []R, value func(*R) *ledger.ID) array {
+	return array{oid: oidUUID, rows: len(rows), size: 16, element: func(b []byte, i int) []byte {
+		return appendElement(b, value(&rows[i])[:])
+	}}
+}
+
+// maybeIDs is a uuid[] in which the zero id is NULL.
+func maybeIDs[R any](rows []R, value func(*R) *ledger.ID) array {
+	return array{oid: oidUUID, rows: len(rows), size: 16, element: func(b []byte, i int) []byte {
+		v := value(&rows[i])
+		if *v == (ledger.ID{}) {
+			return appendNull(b)
+		}
+		return appendElement(b, v[:])
+	}}
+}
+
+// blobs is a bytea[] in which nil is empty.
+func blobs[R any](rows []R, value func(*R) []byte) array {
+	return maybeBlobs(rows, func(r *R) []byte { return blob(value(r)) })
+}
+
+// maybeBlobs is a bytea[] in which nil is NULL.
+func maybeBlobs[R any](rows []R, value func(*R) []byte) array {
+	return array{oid: oidBytea, rows: len(rows),
+		length:  func(i int) int { return len(value(&rows[i])) },
+		element: func(b []byte, i int) []byte { return appendElement(b, value(&rows[i])) }}
+}
+
+// texts is a text[] that is never NULL.
+func texts[R any](rows []R, value func(*R) string) array {
+	return array{oid: oidText, rows: len(rows),
+		length: func(i int) int { return len(value(&rows[i])) },
+		element: func(b []byte, i int) []byte {
+			v := value(&rows[i])
+			return append(binary.BigEndian.AppendUint32(b, uint32(len(v))), v...)
+		}}
+}
+
+// lists is a text[] of JSON arrays; NULL for nil. Few rows have one, and a short one.
+func lists[R, V any](rows []R, value func(*R) []V) array {
+	return array{oid: oidText, rows: len(rows), size: 8, element: func(b []byte, i int) []byte {
 		v := value(&rows[i])
 		if v == nil {
-			b = binary.BigEndian.AppendUint32(b, null)
-			continue
+			return appendNull(b)
 		}
-		b = appendElement(b, []byte(list(v).String))
-	}
-	return b
+		return appendElement(b, []byte(list(v).String))
+	}}
 }
 
 // bigint is one number.

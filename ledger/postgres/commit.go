@@ -72,8 +72,8 @@ func queueLedger(q *statements, b *ledger.Batch) {
 	}
 	if rows := b.Accesses; len(rows) > 0 {
 		q.add("access", `SELECT dosewire_chain($1::uuid[], $2::bigint[])`,
-			ids(rows, func(r *ledger.AccessIndex) *ledger.ID { return &r.ID }),
-			bigints(rows, func(r *ledger.AccessIndex) uint64 { return r.Index }))
+			ids(rows, func(r *ledger.AccessIndex) *ledger.ID { return &r.ID }).whole(),
+			bigints(rows, func(r *ledger.AccessIndex) uint64 { return r.Index }).whole())
 	}
 }
 
@@ -272,7 +272,7 @@ func queueIdentifiers(q *statements, orgs []ledger.Organization) {
 			rows = append(rows, row{d, o.ID, i})
 		}
 	}
-	q.add("identifier-drop", `DELETE FROM organization_identifier WHERE org = ANY ($1)`, ids(orgs, func(o *ledger.Organization) *ledger.ID { return &o.ID }))
+	q.add("identifier-drop", `DELETE FROM organization_identifier WHERE org = ANY ($1)`, ids(orgs, func(o *ledger.Organization) *ledger.ID { return &o.ID }).whole())
 	q.insert("identifier", `INSERT INTO organization_identifier (system, value, org, position) SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[])`,
 		texts(rows, func(r *row) string { return r.System }), texts(rows, func(r *row) string { return r.Value }),
 		ids(rows, func(r *row) *ledger.ID { return &r.org }), bigints(rows, func(r *row) uint64 { return uint64(r.position) }))

@@ -25,7 +25,7 @@ func queueKeeping(q *statements, b *ledger.Batch) {
 			bigints(rows, func(r *ledger.Hold) uint64 { return uint64(r.Time) }))
 	}
 	if rows := b.Released; len(rows) > 0 {
-		q.add("release-hold", `DELETE FROM hold WHERE id = ANY ($1)`, ids(rows, func(r *ledger.ID) *ledger.ID { return r }))
+		q.add("release-hold", `DELETE FROM hold WHERE id = ANY ($1)`, ids(rows, func(r *ledger.ID) *ledger.ID { return r }).whole())
 	}
 	if rows := b.Requests; len(rows) > 0 {
 		q.insert("patient-request", `INSERT INTO patient_request (id, patient, kind, time) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[])`,
@@ -37,11 +37,11 @@ func queueKeeping(q *statements, b *ledger.Batch) {
 	queueLinks(q, b.Links)
 	if e := b.Erasure; e != nil {
 		q.add("erase", `SELECT dosewire_erase($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			bigint(e.Index), e.Patient[:], ids(e.Keys, func(v *ledger.ID) *ledger.ID { return v }), bigint(uint64(e.Records)),
-			ids(e.Resources, func(v *ledger.ID) *ledger.ID { return v }),
-			bigints(e.Quarantined, func(p *ledger.Place) uint64 { return p.Epoch }),
-			bigints(e.Quarantined, func(p *ledger.Place) uint64 { return p.Seq }),
-			bigints(e.Quarantined, func(p *ledger.Place) uint64 { return uint64(p.Sub) }),
+			bigint(e.Index), e.Patient[:], ids(e.Keys, func(v *ledger.ID) *ledger.ID { return v }).whole(), bigint(uint64(e.Records)),
+			ids(e.Resources, func(v *ledger.ID) *ledger.ID { return v }).whole(),
+			bigints(e.Quarantined, func(p *ledger.Place) uint64 { return p.Epoch }).whole(),
+			bigints(e.Quarantined, func(p *ledger.Place) uint64 { return p.Seq }).whole(),
+			bigints(e.Quarantined, func(p *ledger.Place) uint64 { return uint64(p.Sub) }).whole(),
 			[]byte(erasedAnswer), blob(e.Job))
 	}
 }

@@ -21,7 +21,7 @@ func queueLinks(q *statements, links []ledger.PatientLink) {
 	}
 	patient := func(l *ledger.PatientLink) *ledger.ID { return &l.Patient }
 	if len(ended) > 0 {
-		q.add("unlink", `DELETE FROM patient_link WHERE patient = ANY ($1)`, ids(ended, patient))
+		q.add("unlink", `DELETE FROM patient_link WHERE patient = ANY ($1)`, ids(ended, patient).whole())
 	}
 	if len(made) > 0 {
 		q.insert("link", `INSERT INTO patient_link (patient, person) SELECT * FROM unnest($1::uuid[], $2::uuid[])

@@ -22,7 +22,8 @@ type statement struct {
 	name   string // of the prepared statement; stands for its text
 	text   string
 	params [][]byte
-	copied string // COPY of the same rows; "" = they are not copied
+	copied string  // COPY of the same rows; "" = they are not copied
+	rows   []array // that are copied, by column
 }
 
 // statements are sent in one round trip and are one transaction.
@@ -35,19 +36,22 @@ func (q *statements) add(name, text string, params ...[]byte) {
 // insert adds an INSERT … SELECT * FROM unnest(…), whose parameters are columns. Of a single row they are its values:
 // PostgreSQL reads each column of unnest through a buffer of its own, which costs more than the row does. Many rows
 // are copied, when it is certain that they are new: COPY writes a page of them at once.
-func (q *statements) insert(name, text string, columns ...[]byte) {
-	switch rows := elements(columns[0]); {
-	case rows == 1:
-		for i, c := range columns {
-			columns[i] = only(c)
-		}
-		name, text = name+"-one", oneRow.Replace(text)
-	case rows >= manyRows && !strings.Contains(text, "ON CONFLICT"):
+func (q *statements) insert(name, text string, columns ...array) {
+	rows := columns[0].rows
+	if rows >= manyRows && !strings.Contains(text, "ON CONFLICT") {
 		into, _, _ := strings.Cut(strings.TrimPrefix(text, "INSERT INTO "), ")")
-		*q = append(*q, statement{params: columns, copied: "COPY " + into + ") FROM STDIN (FORMAT binary)"})
+		*q = append(*q, statement{rows: columns, copied: "COPY " + into + ") FROM STDIN (FORMAT binary)"})
 		return
 	}
-	q.add(name, text, columns...)
+	param := array.whole
+	if rows == 1 {
+		name, text, param = name+"-one", oneRow.Replace(text), array.only
+	}
+	params := make([][]byte, len(columns))
+	for i, c := range columns {
+		params[i] = param(c)
+	}
+	q.add(name, text, params...)
 }
 
 // oneRow makes of such a text that of the same statement for the values of one row.
@@ -105,6 +109,7 @@ func (d db) exec(ctx context.Context, q statements) (affected int64, err error) 
 
 // inParts sends q in its order: what is copied alone, what lies between in one round trip.
 func (q statements) inParts(ctx context.Context, conn *pgconn.PgConn) error {
+	space := make([]byte, 0, 2*copyChunk)
 	for len(q) > 0 {
 		n := slices.IndexFunc(q, func(s statement) bool { return s.copied != "" })
 		if n < 0 {
@@ -115,10 +120,11 @@ func (q statements) inParts(ctx context.Context, conn *pgconn.PgConn) error {
 				return err
 			}
 		} else {
-			if _, err := conn.CopyFrom(ctx, newRows(q[0].params), q[0].copied); err != nil {
+			rows := newRows(q[0].rows, space)
+			if _, err := conn.CopyFrom(ctx, rows, q[0].copied); err != nil {
 				return err
 			}
-			n = 1
+			n, space = 1, rows.space
 		}
 		q = q[n:]
 	}
@@ -150,13 +156,13 @@ func (q statements) send(ctx context.Context, conn *pgconn.PgConn) (affected int
 	return affected, err
 }
 
-// rows reads columns, which are arrays, as COPY takes them in binary format: row by row, each element as it
-// stands in its array.
+// rows reads columns as COPY takes them in binary format: row by row.
 type rows struct {
-	columns [][]byte // what is left of each
-	left    int      // rows
-	chunk   []byte   // read and not handed out
-	space   []byte   // of chunk
+	columns []array
+	next    int    // row
+	ended   bool   // by the trailer
+	chunk   []byte // read and not handed out
+	space   []byte // of chunk
 }
 
 // Beginning and end of what COPY takes (PostgreSQL, COPY, Binary Format): signature, flags and length of the
@@ -166,12 +172,9 @@ const (
 	copyTrailer = "\xff\xff"
 )
 
-func newRows(columns [][]byte) *rows {
-	r := &rows{left: int(elements(columns[0])), chunk: []byte(copyHeader)}
-	for _, c := range columns {
-		r.columns = append(r.columns, c[arrayHeader:])
-	}
-	return r
+// newRows reads columns through space, whose capacity is used.
+func newRows(columns []array, space []byte) *rows {
+	return &rows{columns: columns, chunk: []byte(copyHeader), space: space}
 }
 
 func (r *rows) Read(p []byte) (n int, err error) {
@@ -185,22 +188,18 @@ func (r *rows) Read(p []byte) (n int, err error) {
 
 // fill reads some rows; behind the last stands the trailer.
 func (r *rows) fill() (more bool) {
-	if r.left < 0 {
+	if r.ended {
 		return false
 	}
 	r.space = r.space[:0]
-	for ; r.left > 0 && len(r.space) < copyChunk; r.left-- {
+	for ; r.next < r.columns[0].rows && len(r.space) < copyChunk; r.next++ {
 		r.space = binary.BigEndian.AppendUint16(r.space, uint16(len(r.columns)))
-		for i, c := range r.columns {
-			size := 4
-			if length := binary.BigEndian.Uint32(c); length != null {
-				size += int(length)
-			}
-			r.space, r.columns[i] = append(r.space, c[:size]...), c[size:]
+		for _, c := range r.columns {
+			r.space = c.element(r.space, r.next)
 		}
 	}
-	if r.left == 0 {
-		r.space, r.left = append(r.space, copyTrailer...), -1
+	if r.ended = r.next == r.columns[0].rows; r.ended {
+		r.space = append(r.space, copyTrailer...)
 	}
 	r.chunk = r.space
 	return true

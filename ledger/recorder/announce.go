@@ -78,7 +78,7 @@ func newAnnouncer(ctx context.Context, r *Recorder) (*announcer, error) {
 	return a, nil
 }
 
-// committed hands over a batch's effects. It never blocks the recorder.
+// committed takes over a batch's effects. It never blocks the recorder.
 func (a *announcer) committed(effects []announcement, head ledger.Head) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,8 +91,11 @@ func (a *announcer) committed(effects []announcement, head ledger.Head) {
 		size += len(e.body) + len(e.Body)
 	}
 	if a.bytes+size <= queueBytes {
-		a.queue = append(a.queue, effects...)
-		a.bytes += size
+		if a.bytes += size; len(a.queue) == 0 {
+			a.queue = effects
+		} else {
+			a.queue = append(a.queue, effects...)
+		}
 	}
 	a.poke()
 }
@@ -141,6 +144,7 @@ func (a *announcer) run(ctx context.Context) error {
 		}
 		if err == nil && len(batch) > 0 {
 			err = a.announce(ctx, batch)
+			clear(batch)
 		}
 		switch {
 		case err == nil:
@@ -214,15 +218,14 @@ func (a *announcer) take(ctx context.Context) (batch []announcement, done bool, 
 		a.mu.Lock()
 		next, target, finishing := a.next, a.target, a.finishing
 		for len(a.queue) > 0 && a.queue[0].Number < next { // announced from the database meanwhile
-			a.drop(1)
+			clear(a.drop(1))
 		}
 		if len(a.queue) > 0 && a.queue[0].Number == next {
 			n := 1
 			for n < len(a.queue) && n < 500 && a.queue[n].Number == next+uint64(n) {
 				n++
 			}
-			batch = append([]announcement(nil), a.queue[:n]...)
-			a.drop(n)
+			batch = a.drop(n)
 		}
 		a.mu.Unlock()
 		switch {
@@ -242,16 +245,17 @@ func (a *announcer) take(ctx context.Context) (batch []announcement, done bool, 
 	}
 }
 
-// drop forgets the first n of the queue; mu is held.
-func (a *announcer) drop(n int) {
-	for _, e := range a.queue[:n] {
+// drop takes the first n from the queue; mu is held. They are to be cleared when they are done with: the array lives
+// on behind the queue, and must not keep the bodies.
+func (a *announcer) drop(n int) []announcement {
+	first := a.queue[:n:n]
+	for _, e := range first {
 		a.bytes -= len(e.body) + len(e.Body)
 	}
-	clear(a.queue[:n]) // the array lives on behind the slice, and must not keep the bodies
-	a.queue = a.queue[n:]
-	if len(a.queue) == 0 {
+	if a.queue = a.queue[n:]; len(a.queue) == 0 {
 		a.queue = nil
 	}
+	return first
 }
 
 // read fetches effects from the database.
@@ -287,13 +291,13 @@ func (a *announcer) announce(ctx context.Context, batch []announcement) error {
 		return err
 	}
 	messages := make([]streams.Message, 0, len(batch))
-	var wakes []ledger.Effect
-	for _, e := range batch {
+	var wakes []*ledger.Effect
+	for i, e := range batch {
 		switch {
 		case e.Kind == ledger.EffectErased: // only its number is left
 		case e.Kind == ledger.EffectWake:
 			if e.Number > a.rewound {
-				wakes = append(wakes, e.Effect)
+				wakes = append(wakes, &batch[i].Effect)
 			}
 		case e.Number > a.rewound || e.Number > a.skip[e.Org]:
 			m, err := a.message(ctx, e)

@@ -84,7 +84,7 @@ func (r *Recorder) keyFor(ctx context.Context, u *unit) (ledger.PatientKey, erro
 
 // bind links the units into the chain and gathers everything that one commit writes.
 func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Batch, error) {
-	b := &ledger.Batch{From: r.head, To: r.head}
+	b := newBatch(r.head, units)
 	for _, u := range units {
 		r.link(b, u)
 	}
@@ -94,21 +94,8 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 		}
 		r.outcome(b, u)
 	}
-	rows := make([]ledger.Prescription, len(v.dirty))
-	err := spread(len(rows), 32, func(i int) (err error) {
-		rows[i], err = v.states[v.dirty[i]].write()
-		mark(r.deps.Keys, &rows[i])
-		return err
-	})
-	if err != nil {
+	if err := r.states(b, v); err != nil {
 		return nil, fmt.Errorf("recorder: state: %w", err)
-	}
-	for i, id := range v.dirty {
-		if _, loaded := v.Prescriptions[id]; loaded {
-			b.Prescriptions = append(b.Prescriptions, rows[i])
-		} else {
-			b.Begun = append(b.Begun, rows[i])
-		}
 	}
 	for key := range v.dispenses {
 		b.Dispenses = append(b.Dispenses, v.Dispenses[key])
@@ -131,6 +118,42 @@ func (r *Recorder) bind(ctx context.Context, units []*unit, v *view) (*ledger.Ba
 		return nil, err
 	}
 	return b, nil
+}
+
+// newBatch has room for the rows of units.
+func newBatch(from ledger.Head, units []*unit) *ledger.Batch {
+	effects := len(units) // answers
+	for _, u := range units {
+		effects += len(u.result.effects)
+	}
+	return &ledger.Batch{From: from, To: from, Entries: make([]ledger.Entry, 0, len(units)), Records: make([]ledger.Record, 0, len(units)),
+		Messages: make([]ledger.Message, 0, len(units)), Effects: make([]ledger.Effect, 0, effects)}
+}
+
+// states writes the rows of the prescriptions that changed, and of those that began.
+func (r *Recorder) states(b *ledger.Batch, v *view) error {
+	var changed, begun []ledger.ID
+	for _, id := range v.dirty {
+		if _, loaded := v.Prescriptions[id]; loaded {
+			changed = append(changed, id)
+		} else {
+			begun = append(begun, id)
+		}
+	}
+	write := func(ids []ledger.ID) ([]ledger.Prescription, error) {
+		rows := make([]ledger.Prescription, len(ids))
+		return rows, spread(len(ids), 32, func(i int) (err error) {
+			rows[i], err = v.states[ids[i]].write()
+			mark(r.deps.Keys, &rows[i])
+			return err
+		})
+	}
+	var err error
+	if b.Prescriptions, err = write(changed); err != nil {
+		return err
+	}
+	b.Begun, err = write(begun)
+	return err
 }
 
 // cursor is the last intake sequence that is decided whole. In the middle of a parcel it stays before
@@ -186,16 +209,17 @@ func (r *Recorder) link(b *ledger.Batch, u *unit) {
 // outcome numbers the effects of one unit. A sender who does not wait for a reply gets the answer as
 // a delivery: the outcome message means committed.
 func (r *Recorder) outcome(b *ledger.Batch, u *unit) {
-	effects := u.result.effects
+	first := len(b.Effects)
+	b.Effects = append(b.Effects, u.result.effects...)
 	if u.reply == "" && u.sender.Kind != "" {
 		about := only(u.result.answer.Resources)
-		effects = append(effects, ledger.Effect{Kind: ledger.EffectDeliver, Org: u.sender.ID, Type: "OperationOutcome",
+		b.Effects = append(b.Effects, ledger.Effect{Kind: ledger.EffectDeliver, Org: u.sender.ID, Type: "OperationOutcome",
 			Body: fhir.OutcomeFrom(u.result.answer.Issues), Prescription: parseID(about.Rx), Claim: about.Claim, State: about.State})
 	}
-	for _, e := range effects {
+	for i := range b.Effects[first:] {
+		e := &b.Effects[first+i]
 		b.To.Deliveries++
 		e.Number, e.Seq, e.Index, e.Time = b.To.Deliveries, u.cause(), u.result.index, max(u.message.Time.UnixMilli(), b.From.Time)
-		b.Effects = append(b.Effects, e)
 	}
 }
 
@@ -334,7 +358,7 @@ func (r *Recorder) isolate(ctx context.Context, m *streams.Message) error {
 	if err := r.seal(ctx, units); err != nil {
 		return err
 	}
-	b, err := r.bind(ctx, units, newView(ledger.Have{}))
+	b, err := r.bind(ctx, units, newView(ledger.Have{}, 1))
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (r *Recorder) attempt(ctx context.Context, arrivals []arrival) (err error) 
 	if err != nil {
 		return err
 	}
-	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, newID: newID, view: v, names: map[ledger.Key]*unit{},
+	d := &decider{keys: r.deps.Keys, directory: r.deps.Directory, policy: r.config.Policy, newID: newID, view: v, names: make(map[ledger.Key]*unit, len(units)),
 		orgs: map[ledger.ID]ledger.Organization{}, tries: maps.Clone(r.tries), scales: scales{classes: r.config.Map, fault: r.config.Fault}, said: &r.said}
 	at := r.head.Time
 	for _, u := range units {

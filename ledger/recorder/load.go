@@ -111,7 +111,7 @@ func (r *Recorder) load(ctx context.Context, units []*unit) (*view, error) {
 	if err := r.joinLinked(ctx, units, met); err != nil {
 		return nil, err
 	}
-	v := newView(have)
+	v := newView(have, len(units))
 	v.absent = absent
 	for patient, k := range met {
 		if k.nominated != (ledger.ID{}) {
@@ -149,8 +149,9 @@ func (r *Recorder) ask(ctx context.Context, w ledger.Want) (ledger.Have, error) 
 	return have, nil
 }
 
-func newView(h ledger.Have) *view {
-	v := &view{Have: h, states: map[ledger.ID]*prescription{}, dispenses: map[ledger.Key]bool{},
+// newView has room for what n units begin.
+func newView(h ledger.Have, n int) *view {
+	v := &view{Have: h, states: make(map[ledger.ID]*prescription, n), dispenses: map[ledger.Key]bool{},
 		nominations: map[ledger.ID]ledger.ID{}, claimed: map[string]ledger.ID{}}
 	if v.Messages == nil {
 		v.Messages = map[ledger.Key]ledger.Message{}
@@ -159,13 +160,13 @@ func newView(h ledger.Have) *view {
 		v.Prescriptions = map[ledger.ID]ledger.Prescription{}
 	}
 	if v.Identities == nil {
-		v.Identities = map[ledger.Key]ledger.ID{}
+		v.Identities = make(map[ledger.Key]ledger.ID, n)
 	}
 	if v.Citations == nil {
-		v.Citations = map[ledger.Key][]ledger.ID{}
+		v.Citations = make(map[ledger.Key][]ledger.ID, 2*n)
 	}
 	if v.Delivered == nil {
-		v.Delivered = map[[2]ledger.ID]bool{}
+		v.Delivered = make(map[[2]ledger.ID]bool, n)
 	}
 	if v.Dispenses == nil {
 		v.Dispenses = map[ledger.Key]ledger.Dispense{}

@@ -22,15 +22,13 @@ const (
 	markTherapy = "dosewire/prescription/v2\x00"
 )
 
-// mark signs a row that is about to be written.
+// mark signs a row that is about to be written, and whose state is its own.
 func mark(k *ledger.Keyring, p *ledger.Prescription) {
 	if len(p.State) < 3 || p.State[len(p.State)-1] != '}' {
 		return // no object with members: it will not be taken for ours
 	}
 	h := markOf(k, *p, p.State)
-	state := make([]byte, 0, len(p.State)+markSize)
-	state = append(state, p.State[:len(p.State)-1]...)
-	state = append(state, markBegin...)
+	state := append(p.State[:len(p.State)-1], markBegin...)
 	state = hex.AppendEncode(state, h[:])
 	p.State = append(state, markEnd...)
 }
@@ -59,7 +57,7 @@ func markOf(k *ledger.Keyring, p ledger.Prescription, state []byte) ledger.Hash 
 	if p.Therapy != nil {
 		space = markTherapy
 	}
-	b := make([]byte, 0, len(space)+6*16+2*32+6*8+len(p.Status)+len(state)+1+len(p.Therapy))
+	b := make([]byte, 0, len(space)+6*16+2*32+6*8+len(p.Status))
 	b = append(b, space...)
 	for _, id := range []ledger.ID{p.ID, p.Clinic, p.Patient, p.Record, p.Pharmacy, p.Holder} {
 		b = append(b, id[:]...)
@@ -68,9 +66,9 @@ func markOf(k *ledger.Keyring, p ledger.Prescription, state []byte) ledger.Hash 
 	for _, n := range []uint64{p.Claim, uint64(p.FillsAllowed), uint64(p.FillsDone), uint64(p.DueAt), uint64(p.Version), uint64(len(p.Status))} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
-	b = append(append(b, p.Status...), state...)
-	if p.Therapy != nil {
-		b = append(append(b, 0), p.Therapy...)
+	b = append(b, p.Status...)
+	if p.Therapy == nil {
+		return k.Fingerprint(b, state)
 	}
-	return k.Fingerprint(b)
+	return k.Fingerprint(b, state, []byte{0}, p.Therapy)
 }

@@ -69,7 +69,7 @@ func NewRebuilt(source Rows, keys *ledger.Keyring) *Rebuilt {
 		nominations: map[ledger.ID]ledger.ID{}, fills: map[ledger.ID][]ledger.Fill{}, delivered: map[[2]ledger.ID]ledger.Delivered{},
 		messages: map[ledger.Key]memory{}, lapsed: map[ledger.ID]bool{}, requests: map[ledger.ID]ledger.PatientRequest{},
 		links: map[ledger.ID]ledger.ID{}}
-	b.decider = &decider{keys: keys, directory: directory.New(nil, nil), policy: recalled{}, scales: scales{recalled: true}, view: newView(ledger.Have{}),
+	b.decider = &decider{keys: keys, directory: directory.New(nil, nil), policy: recalled{}, scales: scales{recalled: true}, view: newView(ledger.Have{}, 0),
 		names: map[ledger.Key]*unit{}, orgs: map[ledger.ID]ledger.Organization{}, newID: func(*unit) ledger.ID { return b.record }}
 	return b
 }

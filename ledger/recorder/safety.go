@@ -54,8 +54,9 @@ type weighing struct {
 
 type placedOrder struct {
 	p    *prescription
-	q    fhir.Request
-	rest bool // it is put on hold: nothing is to be said
+	item int    // of the message
+	at   string // FHIRPath of the order
+	rest bool   // it is put on hold: nothing is to be said
 }
 
 // finding is something about one order.
@@ -73,7 +74,7 @@ func (t *draft) place(p *prescription, q fhir.Request, kind rx.Kind, a rx.Answer
 	if a.Refused || a.NoOp || kind != rx.Issue && kind != rx.Hold {
 		return
 	}
-	t.safety.placed = append(t.safety.placed, placedOrder{p, q, kind == rx.Hold})
+	t.safety.placed = append(t.safety.placed, placedOrder{p, q.Item, q.Expression, kind == rx.Hold})
 }
 
 // weigh checks the orders of the message, and keeps what the state and the answer say of it. A panic in it is
@@ -98,10 +99,10 @@ func (t *draft) weigh() {
 	}
 	for i, o := range t.safety.placed {
 		if i < len(w.Orders) && w.Orders[i].Signal {
-			t.inform(fault.CodeSafetySignal, o.q.Expression)
+			t.inform(fault.CodeSafetySignal, o.at)
 		}
 		if w.Failed || w.Blind {
-			t.inform(fault.CodeSafetyUnchecked, o.q.Expression)
+			t.inform(fault.CodeSafetyUnchecked, o.at)
 		}
 	}
 }
@@ -110,11 +111,11 @@ func (t *draft) weigh() {
 func (t *draft) keep(w *weighed) (ok bool) {
 	defer func() { ok = recover() == nil && ok }()
 	for i, o := range t.safety.placed {
-		read, err := t.unit.therapy(o.q.Item)
+		read, err := t.unit.therapy(o.item)
 		if err != nil {
 			return false
 		}
-		c, err := t.unit.check(t.scales.classes, t.keys, o.q.Item, o.p.row.Patient)
+		c, err := t.unit.check(t.scales.classes, t.keys, o.item, o.p.row.Patient)
 		if err != nil {
 			return false
 		}
@@ -178,16 +179,16 @@ type balanced struct {
 }
 
 func (t *draft) weight(o placedOrder) *balanced {
-	read, err := t.unit.therapy(o.q.Item)
+	read, err := t.unit.therapy(o.item)
 	if err != nil {
 		panic(err) // keep has read it
 	}
-	t.unit.inputs[o.q.Item] = t.scales.classes.Inputs(read).String()
+	t.unit.inputs[o.item] = t.scales.classes.Inputs(read).String()
 	return &balanced{t, o}
 }
 
 func (o *balanced) check(patient ledger.ID) *safety.Check {
-	c, err := o.unit.check(o.scales.classes, o.keys, o.q.Item, patient)
+	c, err := o.unit.check(o.scales.classes, o.keys, o.item, patient)
 	if err != nil {
 		panic(err) // keep has read it
 	}
@@ -293,7 +294,7 @@ func (t *draft) unweighed() {
 	t.safety.out, t.unit.inputs = nil, map[int]string{}
 	for _, o := range t.safety.placed {
 		o.p.state.Therapy, o.p.row.Therapy = &therapy{Failed: true}, nil
-		t.unit.inputs[o.q.Item] = safety.Unchecked().String()
+		t.unit.inputs[o.item] = safety.Unchecked().String()
 	}
 	t.tellUnchecked()
 }

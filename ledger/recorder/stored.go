@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 
@@ -22,6 +23,9 @@ type stored struct {
 	Therapy        *therapy `json:"therapy,omitempty"`
 }
 
+// stateRoom is what most states take with their mark, bytes.
+const stateRoom = 1280
+
 // write fills the row's columns from the state.
 func (p *prescription) write() (ledger.Prescription, error) {
 	row, s := p.row, p.state.State
@@ -32,11 +36,12 @@ func (p *prescription) write() (ledger.Prescription, error) {
 	if record, _, ok := parseReference(s.Record); ok {
 		row.Record = record
 	}
-	state, err := json.Marshal(p.state)
-	if err != nil {
+	var state bytes.Buffer
+	state.Grow(stateRoom)
+	if err := json.NewEncoder(&state).Encode(p.state); err != nil {
 		return row, err
 	}
-	row.State = state
+	row.State = bytes.TrimSuffix(state.Bytes(), []byte("\n"))
 	return row, nil
 }
 

@@ -59,7 +59,7 @@ func (r *recent) fresh(n news, now time.Time) bool {
 
 // wakeUp tells the open inboxes and the devices of patients, and of those who are linked with them now. The
 // stream keeps one wake a device.
-func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
+func (a *announcer) wakeUp(ctx context.Context, wakes []*ledger.Effect) error {
 	if len(wakes) == 0 {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (a *announcer) wakeUp(ctx context.Context, wakes []ledger.Effect) error {
 
 // audience is who hears of each patient's news: the patient, and those who are linked with it now; and all of
 // them, each once.
-func (a *announcer) audience(ctx context.Context, wakes []ledger.Effect) (of map[ledger.ID][]ledger.ID, all []ledger.ID, err error) {
+func (a *announcer) audience(ctx context.Context, wakes []*ledger.Effect) (of map[ledger.ID][]ledger.ID, all []ledger.ID, err error) {
 	patients := make([]ledger.ID, 0, len(wakes))
 	for _, w := range wakes {
 		patients = append(patients, w.Patient)
