@@ -35,7 +35,7 @@ func Decode(body []byte) (*Document, error) {
 	if len(body) > MaxBytes {
 		return nil, fault.Of(fault.CodeTooLarge)
 	}
-	d := &decoder{body: body, nodes: make([]node, 0, len(body)/18+8)}
+	d := &decoder{body: body, nodes: make([]node, 0, len(body)/22+8)}
 	if err := d.decode(); err != nil {
 		return nil, err
 	}

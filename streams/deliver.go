@@ -71,7 +71,7 @@ func (p *DeliveryPublisher) learn(ctx context.Context) error {
 }
 
 // Publish returns nil when all messages are on disk, in order; stored is how many of them the server did
-// not have before.
+// not have before. It writes in the messages' headers.
 //
 // ErrDeposed: somebody else has stored a message since, or leads; it is the answer from then on. Any
 // other error leaves a prefix stored, possibly all: the same call, made again, stores the rest. Within
@@ -144,9 +144,8 @@ func groupSize(messages []Message) int {
 // store stores the first n of group. fresh is false when the server had the last of them already.
 func (p *DeliveryPublisher) store(ctx context.Context, group []Message) (n int, fresh bool, err error) {
 	messages := make([]*nats.Msg, len(group))
-	for i, m := range group {
-		messages[i] = encode(m)
-		messages[i].Subject = p.entrance + m.Subject
+	for i := range group {
+		messages[i] = p.encode(&group[i])
 	}
 	if len(group) >= deliveryBatch {
 		stored, err := p.batch(ctx, messages)
@@ -160,6 +159,19 @@ func (p *DeliveryPublisher) store(ctx context.Context, group []Message) (n int, 
 		messages = messages[:1]
 	}
 	return p.pipeline(ctx, messages)
+}
+
+// encode is the wire form of m, with m's own header: of what an earlier try wrote there nothing stays.
+func (p *DeliveryPublisher) encode(m *Message) *nats.Msg {
+	if m.Header == nil {
+		m.Header = nats.Header{}
+	}
+	w := &nats.Msg{Subject: p.entrance + m.Subject, Header: m.Header, Data: m.Body}
+	unbatch(w)
+	delete(w.Header, headerExpectedLast)
+	delete(w.Header, headerExpectedLastID)
+	w.Header[HeaderMsgID] = []string{m.ID}
+	return w
 }
 
 // batch stores all messages or none. stored is false, without an error, when the server refused the

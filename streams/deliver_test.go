@@ -3,6 +3,7 @@ package streams_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -129,18 +130,31 @@ func TestDeposedBeforeItGoesOn(t *testing.T) {
 
 // A publish whose outcome is unknown can be made again.
 func TestDeliveriesAfterUnknownOutcome(t *testing.T) {
-	h := startHub(t)
-	p := newDeliveryPublisher(t, h)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := p.Publish(ctx, numbered("org", 1, 10)); fault.KindOf(err) != fault.Unavailable {
-		t.Fatalf("got %v, want Unavailable", err)
+	for _, few := range []int{3, 10} { // a pipeline, an atomic batch
+		h := startHub(t)
+		p := newDeliveryPublisher(t, h)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		messages := numbered("org", 1, 30)
+		if _, err := p.Publish(ctx, messages[:few]); fault.KindOf(err) != fault.Unavailable {
+			t.Fatalf("%d: got %v, want Unavailable", few, err)
+		}
+		if _, err := p.Publish(t.Context(), messages); err != nil {
+			t.Fatalf("%d: %v", few, err)
+		}
+		if got := h.state(t, streams.Delivery).Msgs; got != 30 {
+			t.Errorf("%d: stored %d, want 30", few, got)
+		}
 	}
-	if _, err := p.Publish(t.Context(), numbered("org", 1, 30)); err != nil {
-		t.Fatal(err)
-	}
-	if got := h.state(t, streams.Delivery).Msgs; got != 30 {
-		t.Errorf("stored %d, want 30", got)
+}
+
+// TestDeliveryHeader: what is sent again carries nothing of how it was sent before.
+func TestDeliveryHeader(t *testing.T) {
+	m := numbered("org", 7, 7)[0]
+	m.Header = nats.Header{"Rx-State": {"ready"}, "Nats-Msg-Id": {"other"}, "Nats-Batch-Id": {"b"}, "Nats-Batch-Sequence": {"3"}, "Nats-Batch-Commit": {"1"},
+		"Nats-Expected-Last-Sequence": {"6"}, "Nats-Expected-Last-Msg-Id": {"d.6"}}
+	if got, want := streams.EncodeDelivery(&m).Header, (nats.Header{"Rx-State": {"ready"}, "Nats-Msg-Id": {m.ID}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -18,6 +18,9 @@ func NewAlonePublisher(nc *nats.Conn, window int) (*Publisher, error) {
 func Pack(messages []Message) []byte          { return pack(messages) }
 func Unpack(parcel []byte) ([]Message, error) { return unpack(parcel) }
 
+// EncodeDelivery is a DeliveryPublisher's encode.
+func EncodeDelivery(m *Message) *nats.Msg { return new(DeliveryPublisher).encode(m) }
+
 // ParseReply is parseReply.
 func ParseReply(value string) (inbox, correlation string, ok bool) { return parseReply(value) }
 

@@ -49,7 +49,7 @@ func (a *announcer) message(ctx context.Context, e announcement) (streams.Messag
 	if err != nil {
 		return streams.Message{}, err
 	}
-	h := nats.Header{}
+	h := make(nats.Header, 12) // with those that go on the wire
 	number := strconv.FormatUint(e.Number, 10)
 	h.Set(streams.HeaderDelivery, number)
 	setCause(h, e.Seq)
