@@ -37,6 +37,7 @@ type announcer struct {
 	recorded  uint64    // last intake sequence committed
 	since     time.Time // when the first effect was committed that is not announced
 	held      bool      // the recorder has more at hand: announce it together
+	deciding  bool      // what follows a large batch: announce while the database commits that
 	next      uint64    // first effect not announced
 	cause     uint64    // intake sequence of the last effect announced that has one
 	finishing bool
@@ -86,6 +87,7 @@ func (a *announcer) committed(effects []announcement, head ledger.Head) {
 		a.since = time.Now()
 	}
 	a.target, a.recorded = head.Deliveries, head.Seq
+	a.deciding = a.held && len(effects) >= holdUpTo
 	size := 0
 	for _, e := range effects {
 		size += len(e.body) + len(e.Body)
@@ -168,7 +170,8 @@ func (a *announcer) ended() bool {
 }
 
 // The effects of several commits are announced together: one sync for all of them. Senders have their answer
-// already, and the next commit has the disk.
+// already, and the next commit has the disk. In a backlog one commit has as many; deciding on the next takes every
+// core, and while the database commits it there is one for announcing.
 const (
 	holdFor  = 10 * time.Millisecond // whatever comes
 	holdLong = 60 * time.Millisecond // while the recorder has more at hand
@@ -181,6 +184,17 @@ func (a *announcer) hold(more bool) {
 	defer a.mu.Unlock()
 	a.held = more
 	if !more {
+		a.deciding = false
+		a.poke()
+	}
+}
+
+// commits says that the recorder waits for the database.
+func (a *announcer) commits() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.deciding {
+		a.deciding = false
 		a.poke()
 	}
 }
@@ -193,7 +207,7 @@ func (a *announcer) gather(ctx context.Context) {
 		if a.held {
 			wait += holdLong - holdFor
 		}
-		now := a.finishing || a.next > a.target || a.target-a.next >= holdUpTo || wait <= 0
+		now := a.finishing || a.next > a.target || a.target-a.next >= holdUpTo && !a.deciding || wait <= 0
 		a.mu.Unlock()
 		if now {
 			return

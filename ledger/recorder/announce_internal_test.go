@@ -2,6 +2,8 @@ package recorder
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/dosewire/dosewire/ledger"
 )
@@ -25,5 +27,76 @@ func TestSettledBesideDirectMessages(t *testing.T) {
 		if got := a.settled(); got != tt.want {
 			t.Errorf("after %d effects settled up to %d, want %d", a.next-1, got, tt.want)
 		}
+	}
+}
+
+// TestGather: many effects are announced at once, unless the recorder decides on more meanwhile: then while that is
+// committed, and never later than what is few.
+func TestGather(t *testing.T) {
+	after := func(d time.Duration, do func(*announcer)) func(*announcer) {
+		return func(a *announcer) { time.Sleep(d); do(a) }
+	}
+	for _, tt := range []struct {
+		name      string
+		more      bool // at hand
+		effects   int
+		meanwhile func(*announcer)
+		want      time.Duration
+	}{
+		{"few, and no more", false, 10, nil, holdFor},
+		{"many, and no more", false, holdUpTo + 1, nil, 0},
+		{"few of more", true, 10, nil, holdLong},
+		{"few of more, which are committed", true, 10, after(20*time.Millisecond, (*announcer).commits), holdLong},
+		{"many of more", true, holdUpTo + 1, nil, holdLong},
+		{"many of more, which are committed", true, holdUpTo + 1, after(20*time.Millisecond, (*announcer).commits), 20 * time.Millisecond},
+		{"many of more, which came to nothing", true, holdUpTo + 1, after(20*time.Millisecond, func(a *announcer) { a.hold(false) }), 20 * time.Millisecond},
+		{"many of more, and the end", true, holdUpTo + 1, after(20*time.Millisecond, (*announcer).finish), 20 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &announcer{wake: make(chan struct{}, 1), next: 1}
+				a.hold(tt.more)
+				a.committed(make([]announcement, tt.effects), ledger.Head{Deliveries: uint64(tt.effects)})
+				if tt.meanwhile != nil {
+					go tt.meanwhile(a)
+				}
+				began := time.Now()
+				a.gather(t.Context())
+				if got := time.Since(began); got != tt.want {
+					t.Errorf("announced after %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestTakenIsCleared: what was taken is out of memory as soon as it is announced, though the rest of its commit waits
+// yet; and what was announced from the database meanwhile is, too.
+func TestTakenIsCleared(t *testing.T) {
+	a := &announcer{wake: make(chan struct{}, 1), next: 3}
+	effects := make([]announcement, 600)
+	for i := range effects {
+		effects[i] = announcement{Effect: ledger.Effect{Number: uint64(i + 1)}, body: []byte("body")}
+	}
+	a.committed(effects, ledger.Head{Deliveries: 600})
+	batch, _, err := a.take(t.Context())
+	if err != nil || len(batch) != 500 || batch[0].Number != 3 {
+		t.Fatalf("took %d: %v", len(batch), err)
+	}
+	if a.bytes != 98*len("body") {
+		t.Errorf("%d bytes wait, want those of 98", a.bytes)
+	}
+	clear(batch)
+	for i, e := range effects {
+		if kept := e.body != nil; kept != (i >= 502) {
+			t.Fatalf("effect %d is kept: %v", i+1, kept)
+		}
+	}
+	a.committed([]announcement{{Effect: ledger.Effect{Number: 601}}}, ledger.Head{Deliveries: 601})
+	if a.next = 503; len(a.queue) != 99 {
+		t.Errorf("%d wait, want 99", len(a.queue))
+	}
+	if batch, _, err = a.take(t.Context()); err != nil || len(batch) != 99 || batch[98].Number != 601 || a.bytes != 0 {
+		t.Errorf("then took %d, %d bytes wait: %v", len(batch), a.bytes, err)
 	}
 }

@@ -261,6 +261,7 @@ func (r *Recorder) commit(ctx context.Context, b *ledger.Batch, units []*unit) e
 		return err
 	}
 	r.intended = b.To
+	r.announcer.commits()
 	// A crash here leaves nothing behind: the same messages are read and decided again.
 	if err := r.deps.Store.Commit(ctx, b); err != nil {
 		if fault.KindOf(err) != fault.Invalid {
