@@ -80,3 +80,23 @@ func TestFrozenDispense(t *testing.T) {
 		t.Error("the quantity does not change it")
 	}
 }
+
+// TestFrozenNested: what a medicine is holds what its ingredients are, each read for itself.
+func TestFrozenNested(t *testing.T) {
+	frozen := func(medication, substance string) string {
+		return string(read(t, bundle("message", strings.Join([]string{
+			res(`{"resourceType":"MedicationRequest","id":"a","identifier":[{"value":"m"}],"status":"active","intent":"order",
+			  "subject":{"reference":"urn:uuid:1"},"medicationReference":{"reference":"urn:uuid:2"}}`),
+			at("urn:uuid:1", `{"resourceType":"Patient","identifier":[{"value":"pat"}]}`),
+			at("urn:uuid:2", `{"resourceType":"Medication","code":{"text":"`+medication+`"},"ingredient":[{"itemReference":{"reference":"urn:uuid:3"}}]}`),
+			at("urn:uuid:3", `{"resourceType":"Substance","code":{"text":"`+substance+`"}}`),
+		}, ","))).Requests[0].Frozen)
+	}
+	long := strings.Repeat("x", 100) // longer than what stands before it
+	if frozen("one", long) == frozen("two", long) {
+		t.Error("another medicine is the same prescription")
+	}
+	if frozen("one", long) == frozen("one", long+"y") {
+		t.Error("another ingredient is the same prescription")
+	}
+}

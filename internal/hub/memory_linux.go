@@ -32,20 +32,26 @@ func shed() error {
 type mapping struct{ start, end uintptr }
 
 // pristine finds in the text of /proc/PID/smaps (proc(5)) the mappings of a program that are as its file is: not
-// writable, and no page of which was written before, as a linker or a debugger does. Of those nothing is lost.
+// writable, and no page of which was written before, as a linker or a debugger does, in memory or swapped out. Of
+// those nothing is lost.
 func pristine(smaps, program string) (found []mapping) {
 	var m mapping
-	ours := false
+	var ours, unwritten bool
 	for line := range strings.Lines(smaps) {
 		line = strings.TrimSuffix(line, "\n")
 		var next mapping
 		var permissions string
 		if n, _ := fmt.Sscanf(line, "%x-%x %s", &next.start, &next.end, &permissions); n == 3 {
-			m, ours = next, !strings.Contains(permissions, "w") && strings.HasSuffix(line, " "+program)
+			m, ours, unwritten = next, !strings.Contains(permissions, "w") && strings.HasSuffix(line, " "+program), false
 			continue
 		}
-		if written, ok := strings.CutPrefix(line, "Anonymous:"); ok && ours && strings.TrimSpace(written) == "0 kB" {
-			found = append(found, m)
+		switch name, amount, _ := strings.Cut(line, ":"); name {
+		case "Anonymous":
+			unwritten = strings.TrimSpace(amount) == "0 kB"
+		case "Swap": // below it
+			if ours && unwritten && strings.TrimSpace(amount) == "0 kB" {
+				found = append(found, m)
+			}
 		}
 	}
 	return found

@@ -18,13 +18,13 @@ const (
 const arrayHeader = 20 // dimensions, has NULLs, element type, length, lower bound
 
 // array is one column of some rows, in PostgreSQL's binary form: whole it is the parameter of an UNNEST statement, and
-// COPY takes it element by element. It is written straight from the rows, which must not change until then, into
-// memory of the right size: bodies are most of what a commit sends, so they are copied once.
+// COPY takes it element by element. It is written straight from the rows, which must not change any more, not even
+// after a commit has failed: bodies are most of what a commit sends.
 type array struct {
 	oid     uint32                       // of the elements
 	rows    int                          // how many elements
-	size    int                          // of an element, bytes; 0 = of its own each, see length
-	length  func(i int) int              // of element i, bytes; nil with a size
+	size    int                          // of an element, bytes, or about; see length
+	length  func(i int) int              // of element i, bytes; nil = all are of one size
 	element func(b []byte, i int) []byte // appends element i behind its length; minus one alone is NULL
 }
 

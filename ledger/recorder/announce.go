@@ -37,7 +37,7 @@ type announcer struct {
 	recorded  uint64    // last intake sequence committed
 	since     time.Time // when the first effect was committed that is not announced
 	held      bool      // the recorder has more at hand: announce it together
-	deciding  bool      // what follows a large batch: announce while the database commits that
+	spared    uint64    // first effect of a large batch with more behind it: it waits for the next commit; 0 = none
 	next      uint64    // first effect not announced
 	cause     uint64    // intake sequence of the last effect announced that has one
 	finishing bool
@@ -86,8 +86,10 @@ func (a *announcer) committed(effects []announcement, head ledger.Head) {
 	if a.next > a.target {
 		a.since = time.Now()
 	}
+	if a.spared = 0; a.held && len(effects) >= holdUpTo {
+		a.spared = a.target + 1
+	}
 	a.target, a.recorded = head.Deliveries, head.Seq
-	a.deciding = a.held && len(effects) >= holdUpTo
 	size := 0
 	for _, e := range effects {
 		size += len(e.body) + len(e.Body)
@@ -171,7 +173,7 @@ func (a *announcer) ended() bool {
 
 // The effects of several commits are announced together: one sync for all of them. Senders have their answer
 // already, and the next commit has the disk. In a backlog one commit has as many; deciding on the next takes every
-// core, and while the database commits it there is one for announcing.
+// core, and while the database commits it there is one for announcing. Whoever is behind does not wait for that.
 const (
 	holdFor  = 10 * time.Millisecond // whatever comes
 	holdLong = 60 * time.Millisecond // while the recorder has more at hand
@@ -184,7 +186,7 @@ func (a *announcer) hold(more bool) {
 	defer a.mu.Unlock()
 	a.held = more
 	if !more {
-		a.deciding = false
+		a.spared = 0
 		a.poke()
 	}
 }
@@ -193,8 +195,8 @@ func (a *announcer) hold(more bool) {
 func (a *announcer) commits() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.deciding {
-		a.deciding = false
+	if a.spared > 0 {
+		a.spared = 0
 		a.poke()
 	}
 }
@@ -207,7 +209,7 @@ func (a *announcer) gather(ctx context.Context) {
 		if a.held {
 			wait += holdLong - holdFor
 		}
-		now := a.finishing || a.next > a.target || a.target-a.next >= holdUpTo && !a.deciding || wait <= 0
+		now := a.finishing || a.next > a.target || a.target-a.next >= holdUpTo && a.next != a.spared || wait <= 0
 		a.mu.Unlock()
 		if now {
 			return

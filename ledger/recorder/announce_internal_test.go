@@ -33,30 +33,37 @@ func TestSettledBesideDirectMessages(t *testing.T) {
 // TestGather: many effects are announced at once, unless the recorder decides on more meanwhile: then while that is
 // committed, and never later than what is few.
 func TestGather(t *testing.T) {
+	const many = holdUpTo + 1
 	after := func(d time.Duration, do func(*announcer)) func(*announcer) {
 		return func(a *announcer) { time.Sleep(d); do(a) }
 	}
 	for _, tt := range []struct {
 		name      string
 		more      bool // at hand
+		behind    int  // effects of before that are not announced
 		effects   int
 		meanwhile func(*announcer)
 		want      time.Duration
 	}{
-		{"few, and no more", false, 10, nil, holdFor},
-		{"many, and no more", false, holdUpTo + 1, nil, 0},
-		{"few of more", true, 10, nil, holdLong},
-		{"few of more, which are committed", true, 10, after(20*time.Millisecond, (*announcer).commits), holdLong},
-		{"many of more", true, holdUpTo + 1, nil, holdLong},
-		{"many of more, which are committed", true, holdUpTo + 1, after(20*time.Millisecond, (*announcer).commits), 20 * time.Millisecond},
-		{"many of more, which came to nothing", true, holdUpTo + 1, after(20*time.Millisecond, func(a *announcer) { a.hold(false) }), 20 * time.Millisecond},
-		{"many of more, and the end", true, holdUpTo + 1, after(20*time.Millisecond, (*announcer).finish), 20 * time.Millisecond},
+		{"few, and no more", false, 0, 10, nil, holdFor},
+		{"many, and no more", false, 0, many, nil, 0},
+		{"few of more", true, 0, 10, nil, holdLong},
+		{"few of more, which are committed", true, 0, 10, after(20*time.Millisecond, (*announcer).commits), holdLong},
+		{"many of more", true, 0, many, nil, holdLong},
+		{"many of more, which are committed", true, 0, many, after(20*time.Millisecond, (*announcer).commits), 20 * time.Millisecond},
+		{"many of more, which came to nothing", true, 0, many, after(20*time.Millisecond, func(a *announcer) { a.hold(false) }), 20 * time.Millisecond},
+		{"many of more, and the end", true, 0, many, after(20*time.Millisecond, (*announcer).finish), 20 * time.Millisecond},
+		{"many of more, and one is behind", true, 1, many, nil, 0},
+		{"many of more, and many are behind", true, many, many, nil, 0},
+		{"the rest of many of more", true, -100, many + 100, nil, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := &announcer{wake: make(chan struct{}, 1), next: 1}
+				const before = 1000 // committed
+				a := &announcer{wake: make(chan struct{}, 1), target: before, next: uint64(before + 1 - tt.behind)}
+				a.since = time.Now()
 				a.hold(tt.more)
-				a.committed(make([]announcement, tt.effects), ledger.Head{Deliveries: uint64(tt.effects)})
+				a.committed(make([]announcement, tt.effects), ledger.Head{Deliveries: before + uint64(tt.effects)})
 				if tt.meanwhile != nil {
 					go tt.meanwhile(a)
 				}
